@@ -1,0 +1,182 @@
+"""The canonical entities of the first line. Each field says what it means, in which unit; absent is None."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from pydantic import Field
+
+from psflow.contracts.values import Amount, Currency, Hours, Id, Instant, Period, Record
+
+
+class LegalEntity(Record):
+    """A company of ours that signs contracts and invoices. Owner: configuration."""
+
+    legal_entity_id: Id
+    name: str
+    currency: Currency
+    crm_values: tuple[str, ...] = Field(description="what the CRM writes for this entity")
+    erp_company: str = Field(description="company name in the ERP")
+
+
+class Customer(Record):
+    """The legal party we invoice. Owner: CRM."""
+
+    customer_id: Id = Field(description="ours, minted at first sight; the crosswalk holds the others")
+    name: str = Field(min_length=1)
+    street: str | None = None
+    city: str | None = None
+    country: str | None = None
+
+
+class OpportunityLine(Record):
+    """One product line of a sale. Owner: CRM."""
+
+    line_id: Id
+    product_code: str | None = None
+    quantity: Amount
+    unit_price: Amount
+
+
+class Opportunity(Record):
+    """A sale in the CRM. Owner: CRM."""
+
+    opportunity_id: Id
+    account_id: Id = Field(description="the CRM account that buys")
+    name: str = Field(min_length=1)
+    is_won: bool
+    is_closed: bool
+    amount: Amount | None = None
+    currency: Currency | None = None
+    legal_entity_value: str | None = Field(default=None, description="as the CRM writes it; mapped by the gate")
+    rate_card_name: str | None = None
+    contract_type: str | None = None
+    starts_on: dt.date | None = None
+    ends_on: dt.date | None = None
+    modified_at: Instant
+    lines: tuple[OpportunityLine, ...] = ()
+
+
+class Engagement(Record):
+    """One won deal through its whole life. Owner: psflow."""
+
+    engagement_id: Id
+    opportunity_id: Id
+    customer_id: Id
+    epoch: int = Field(ge=1, description="counts up when a deal is won again")
+    state: Literal["won", "blocked", "active", "closed"]
+
+
+class Contract(Record):
+    """The terms we bill by. Owner: CRM at activation, then psflow."""
+
+    contract_id: Id
+    engagement_id: Id
+    legal_entity_id: Id
+    contract_type: Literal["time_and_materials"]
+    currency: Currency
+    rate_card_id: Id
+
+
+class Project(Record):
+    """Delivery of one engagement. Owner: PSA for delivery, ERP for the shell."""
+
+    project_code: Id
+    engagement_id: Id
+    name: str = Field(min_length=1)
+    customer_id: Id
+    currency: Currency
+    rate_card_id: Id
+    starts_on: dt.date | None = None
+    ends_on: dt.date | None = None
+
+
+class Resource(Record):
+    """A person who delivers. Owner: PSA here, HR when there is one."""
+
+    resource_id: Id
+    name: str
+    role: str | None = None
+    is_active: bool
+
+
+class Rate(Record):
+    """Price of one hour of one role between two dates, both included."""
+
+    role: Id
+    valid_from: dt.date
+    valid_to: dt.date | None = None
+    hourly_rate: Amount
+
+
+class RateCard(Record):
+    """Effective-dated rates in one currency. Owner: PSA."""
+
+    rate_card_id: Id
+    name: str
+    currency: Currency
+    rates: tuple[Rate, ...] = Field(min_length=1)
+
+
+class TimeEntry(Record):
+    """Hours of one person on one project and day. Owner: PSA."""
+
+    time_entry_id: Id
+    project_ref: Id = Field(description="project id in the PSA")
+    resource_ref: Id = Field(description="person id in the PSA")
+    worked_on: dt.date
+    minutes: int = Field(description="as the PSA counts; negative is a correction")
+    role: str | None = None
+    is_billable: bool
+    is_approved: bool
+    notes: str | None = None
+    modified_at: Instant
+
+
+class Charge(Record):
+    """One billable amount from one source row at one rate; append-only, corrected by reversal. Owner: psflow."""
+
+    charge_id: Id
+    time_entry_id: Id
+    version: int = Field(ge=1)
+    kind: Literal["charge", "reversal"]
+    project_code: Id
+    worked_on: dt.date
+    role: str
+    hours: Hours
+    hourly_rate: Amount
+    amount: Amount
+    currency: Currency
+
+
+class BillingBatch(Record):
+    """Charges approved and posted together. Owner: psflow."""
+
+    batch_id: Id
+    legal_entity_id: Id
+    period: Period
+    state: Literal["draft", "approved", "posted", "rejected", "stale"]
+    content_hash: str = Field(description="SHA-256 over the frozen lines in key order, computed in SQL")
+
+
+class InvoiceLine(Record):
+    """Charges of one role at one rate, as one line of the ERP's invoice."""
+
+    line_key: Id
+    role: str
+    hours: Hours
+    hourly_rate: Amount
+    amount: Amount
+
+
+class Invoice(Record):
+    """The ERP's document for one project and batch. Owner: ERP once posted."""
+
+    invoice_key: Id = Field(description="our reference, carried by the ERP's document")
+    project_code: Id
+    customer_ref: Id = Field(description="customer id in the ERP")
+    legal_entity_id: Id
+    currency: Currency
+    invoiced_on: dt.date
+    lines: tuple[InvoiceLine, ...] = Field(min_length=1)

@@ -1,0 +1,49 @@
+"""
+What can go wrong, named by what must happen next.
+
+* PsflowError
+  - ConfigurationError   fix a connection, a setting or psflow.yaml; nothing was attempted
+  - TransientError       try again later; nothing was written
+  - UncertainOutcome     a write may have landed; it is looked up by its key before it is tried again
+  - Rejected             the other system refused; compensation or an exception follows
+  - NeedsReview          one record needs a person; the rest of the batch goes on
+  - GateFailed           the batch or the deal may not pass
+"""
+
+from __future__ import annotations
+
+
+class PsflowError(Exception):
+    """Base of everything psflow raises on purpose."""
+
+
+class ConfigurationError(PsflowError):
+    """A setting is missing or wrong. The message names the place, the value and the fix."""
+
+
+class TransientError(PsflowError):
+    """Nothing was written; try again later. `retry_after_s` is the vendor's own wish, if it gave one."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UncertainOutcome(PsflowError):
+    """A write may or may not have landed. Only a look-up by its key can tell."""
+
+
+class Rejected(PsflowError):
+    """The other system refused for good. `code` is the vendor's own word."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NeedsReview(PsflowError):
+    """One record needs a person; an exception row says who and why."""
+
+
+class GateFailed(PsflowError):
+    """A gate did not pass (failed, empty, crashed, or its data changed since); nothing goes further."""

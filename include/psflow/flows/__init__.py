@@ -1,0 +1,1 @@
+"""What happens, in which order? Use cases that take ports and a store and return counts."""

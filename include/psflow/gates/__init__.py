@@ -1,0 +1,1 @@
+"""May it pass? One expectation suite on one frozen batch."""

@@ -1,0 +1,1 @@
+"""What did we already do? One connection, one transaction, one commit."""

@@ -1,0 +1,1 @@
+"""Kantata OX as the firm's PSA, API v1."""

@@ -1,0 +1,146 @@
+"""
+The ports of each role. Flows know these, never a vendor.
+
+Reads raise `TransientError`. Writes take an open effect, return the vendor's id and raise by outcome:
+`Rejected` (refused), `TransientError` (not applied), anything else is unknown. `find` settles an unknown one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from psflow.contracts import Customer, OpenEffect, Opportunity, RateCard, Ref, Resource, VendorProfile
+
+Raw = str  # one record's JSON text, as received
+
+
+class System(Protocol):
+    """What every adapter has."""
+
+    key: str
+    instance: str
+    profile: VendorProfile
+
+    def find(self, effect: OpenEffect) -> str | None:
+        """Return the id under which this effect already landed, or None. Reads only."""
+        ...
+
+    def perform(self, effect: OpenEffect) -> str:
+        """Send this effect by its capability and return the vendor's id of what it made or changed."""
+        ...
+
+    def url(self, kind: str, external_id: str) -> str:
+        """Return the vendor's own page of a record (kinds: customer, project, opportunity, invoice)."""
+        ...
+
+
+class TimeEntryRow(NamedTuple):
+    """One time entry ready for COPY (`contracts.TimeEntry` says what each field means; the gate judges them)."""
+
+    time_entry_id: str
+    project_ref: str | None
+    resource_ref: str | None
+    worked_on: dt.date | None
+    minutes: int | None
+    role: str | None
+    is_billable: bool | None
+    is_approved: bool | None
+    notes: str | None
+    modified_at: dt.datetime
+    payload: Raw
+
+
+class BadRow(NamedTuple):
+    """A record that does not have the vendor's documented types: kept whole for a person."""
+
+    record_id: str
+    problem: str
+    payload: Raw
+
+
+class TimePage(NamedTuple):
+    """One page of a bulk stream."""
+
+    rows: list[TimeEntryRow]
+    bad: list[BadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class ErpInvoiceLine:
+    """One line as the ERP holds it. `line_key` is ours, None when the line carries none."""
+
+    erp_line_id: str
+    line_key: str | None
+    quantity: Decimal
+    unit_price: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One ledger line of an invoice's move: amounts in the company's currency, and in the document's when foreign."""
+
+    erp_move_line_id: str
+    erp_move_id: str
+    account_kind: str
+    debit: Decimal
+    credit: Decimal
+    erp_line_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErpInvoice:
+    """A document as the ERP holds it, with its lines and, once posted, its ledger lines."""
+
+    erp_invoice_id: str
+    reference: str | None
+    number: str | None
+    state: str
+    currency: str
+    untaxed_amount: Decimal
+    total_amount: Decimal
+    erp_move_id: str | None
+    lines: tuple[ErpInvoiceLine, ...]
+    ledger: tuple[LedgerLine, ...]
+
+
+class Crm(System, Protocol):
+    """Customer relationship management: customers and opportunities."""
+
+    def customers(self, since: dt.datetime | None) -> Iterator[list[tuple[Ref, Customer, Raw]]]:
+        """Yield pages of accounts changed since; each with its ref and payload as received."""
+        ...
+
+    def opportunities(self, since: dt.datetime | None) -> Iterator[list[tuple[Opportunity, Raw]]]:
+        """Yield pages of opportunities with their lines changed since."""
+        ...
+
+
+class Psa(System, Protocol):
+    """Professional services automation: people, rate cards, projects, time. Capability: create_project, close_project."""
+
+    def resources(self) -> Iterator[list[tuple[Resource, Raw]]]:
+        """Yield pages of all people (no change stamp at the vendor: always a full read)."""
+        ...
+
+    def rate_cards(self) -> Iterator[list[tuple[RateCard, Raw]]]:
+        """Yield pages of all rate cards with their dated rates."""
+        ...
+
+    def time_entries(self, since: dt.datetime | None) -> Iterator[TimePage]:
+        """Yield pages of time entries changed since, oldest change first: typed, not yet judged by a gate."""
+        ...
+
+
+class Erp(System, Protocol):
+    """
+    Books. Capabilities: create_customer, create_project, close_project, draft_invoice, post_invoice, cancel_invoice.
+    """
+
+    def invoices(self, references: Sequence[str]) -> list[ErpInvoice]:
+        """Return the documents that carry one of our references, in any state, with lines and ledger."""
+        ...

@@ -1,0 +1,1 @@
+"""Salesforce as the firm's CRM, REST API v62.0."""

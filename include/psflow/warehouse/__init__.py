@@ -1,0 +1,1 @@
+"""What does it add up to? SQL over many rows."""
