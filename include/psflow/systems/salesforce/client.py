@@ -1,0 +1,224 @@
+"""
+Salesforce as our CRM: client credentials, SOQL by cursor, one idempotent write.
+
+Tokens carry no life time: a 401 means a new token, once for a read; a write goes back to the store as not applied.
+Source: REST API Developer Guide v62.0.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from psflow.contracts import Customer, OpenEffect, Opportunity, Ref, VendorProfile
+from psflow.errors import ConfigurationError, Rejected, TransientError
+from psflow.systems.ports import Raw
+from psflow.systems.salesforce import mapping
+from psflow.systems.salesforce.soql import soql_datetime, soql_id
+from psflow.systems.transport import Reply, Transport
+
+_ROOT = "/services/data/v62.0"
+_PAGES = 100_000  # of 200 records at the least: more is a cursor that never ends
+_NOT_APPLIED = {"REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"}
+_OBJECTS = {"customer": "Account", "opportunity": "Opportunity"}
+
+
+T = TypeVar("T")
+
+
+class _Page(msgspec.Struct, rename={"next_url": "nextRecordsUrl"}):
+    """One page of a query; records stay the vendor's own text."""
+
+    done: bool
+    records: list[msgspec.Raw]
+    next_url: str | None = None
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    instance_url: str
+
+
+@dataclass(slots=True)
+class Salesforce:
+    """
+    The `Crm` port. `transport` points at the org's My Domain host, which client credentials need anyway.
+
+    `org_currency` is set for a single-currency org only. Raises ConfigurationError when the credentials are refused
+    or the token answer names a host other than the transport's.
+    """
+
+    transport: Transport
+    profile: VendorProfile
+    client_id: str
+    client_secret: str = field(repr=False)
+    instance: str = ""
+    org_currency: str | None = None
+    key: str = "salesforce"
+    _token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.instance = self.instance or urlsplit(self.transport.base_url).hostname or ""
+
+    # -- reads
+
+    def customers(self, since: dt.datetime | None) -> Iterator[list[tuple[Ref, Customer, Raw]]]:
+        """Yield pages of accounts with a SystemModstamp at or after `since`, oldest change first."""
+        for page in self._query(_statement(mapping.ACCOUNT_FIELDS, "Account", since)):
+            yield [self._customer(raw) for raw in page]
+
+    def opportunities(self, since: dt.datetime | None) -> Iterator[list[tuple[Opportunity, Raw]]]:
+        """Yield pages of opportunities with their lines, SystemModstamp at or after `since`, oldest change first."""
+        fields = mapping.opportunity_fields(multi_currency=self.org_currency is None)
+        for page in self._query(_statement(fields, "Opportunity", since)):
+            yield [self._opportunity(raw) for raw in page]
+
+    def _customer(self, raw: Raw) -> tuple[Ref, Customer, Raw]:
+        record = mapping.decode(raw)
+        return Ref(system=self.key, instance=self.instance, id=record["Id"]), mapping.customer(record), raw
+
+    def _opportunity(self, raw: Raw) -> tuple[Opportunity, Raw]:
+        record = mapping.decode(raw)
+        return mapping.opportunity(record, self._lines(record.get(mapping.LINES)), self.org_currency), raw
+
+    def _lines(self, child: dict[str, Any] | None) -> list[dict[str, Any]]:
+        """Return all records of a sub-query: null when there are none, and it pages on its own."""
+        if child is None:
+            return []
+        lines: list[dict[str, Any]] = list(child["records"])
+        if not child["done"]:
+            lines += [mapping.decode(raw) for page in self._follow(child["nextRecordsUrl"]) for raw in page]
+        return lines
+
+    def _query(self, statement: str) -> Iterator[list[Raw]]:
+        yield from self._follow(f"{_ROOT}/query", {"q": statement})
+
+    def _follow(self, path: str | None, asked: dict[str, str] | None = None) -> Iterator[list[Raw]]:
+        """Yield the pages of a cursor. Raises TransientError when it comes back to a page or never ends."""
+        seen: set[str] = set()
+        while path is not None:
+            if path in seen or len(seen) > _PAGES:
+                raise TransientError(f"{self.key}: the cursor returned to {path}; start the read again")
+            seen.add(path)
+            page = self._decoded(self._read(path, asked), _Page)
+            yield [bytes(raw).decode() for raw in page.records]
+            path, asked = None if page.done else _cursor(page.next_url), None
+
+    # -- the write
+
+    def perform(self, effect: OpenEffect) -> str:
+        """Write the engagement and project code on the opportunity (`update_opportunity`) and return its id."""
+        opportunity_id = self._capability(effect)
+        path = f"{_ROOT}/sobjects/Opportunity/{opportunity_id}"
+        effect.permit(self.key)  # before the token call: an old ticket must not even sign in
+        headers = self._headers()
+        try:
+            self.transport.write(effect, "PATCH", path, headers=headers, json=mapping.engagement_fields(effect.payload))
+        except TransientError:
+            self._token = None  # perhaps a 401; a new token costs little
+            raise
+        except Rejected as error:
+            raise _refined(error, effect.key) from None
+        return opportunity_id
+
+    def find(self, effect: OpenEffect) -> str | None:
+        """Return the opportunity's id when it already holds what the effect writes."""
+        opportunity_id = self._capability(effect)
+        wanted = mapping.engagement_fields(effect.payload)
+        statement = f"SELECT {', '.join(wanted)} FROM Opportunity WHERE Id = {soql_id(opportunity_id)}"
+        records = [mapping.decode(raw) for page in self._query(statement) for raw in page]
+        landed = any(all(record.get(name) == value for name, value in wanted.items()) for record in records)
+        return opportunity_id if landed else None
+
+    def url(self, kind: str, external_id: str) -> str:
+        """Return the Lightning page of a record."""
+        what = _OBJECTS.get(kind, "Opportunity")
+        return f"{self.transport.base_url.rstrip('/')}/lightning/r/{what}/{quote(external_id, safe='')}/view"
+
+    def _capability(self, effect: OpenEffect) -> str:
+        if effect.capability != "update_opportunity":
+            raise ConfigurationError(f"{self.key} has no capability {effect.capability!r}; it has update_opportunity")
+        opportunity_id = str(effect.payload["opportunity_id"])
+        soql_id(opportunity_id)
+        return opportunity_id
+
+    # -- tokens
+
+    def _read(self, path: str, asked: dict[str, str] | None) -> Reply:
+        fresh = self._token is None
+        try:
+            return self._get(path, asked)
+        except TransientError as error:
+            if fresh or "answered 401" not in str(error):  # Transport's words for a status it calls transient
+                raise
+            self._token = None
+            return self._get(path, asked)
+
+    def _get(self, path: str, asked: dict[str, str] | None) -> Reply:
+        try:
+            return self.transport.read("GET", path, params=asked, headers=self._headers())
+        except Rejected as error:
+            raise _refined(error, path) from None
+
+    def _headers(self) -> dict[str, str]:
+        if self._token is None:
+            self._token = self._sign_in()
+        return {"Authorization": f"Bearer {self._token}", "Sforce-Query-Options": "batchSize=2000"}
+
+    def _sign_in(self) -> str:
+        """Return a new access token. Raises ConfigurationError when refused, or when it is for another host."""
+        basic = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        form = {"grant_type": "client_credentials"}
+        try:  # a read: it changes nothing of ours and may be repeated
+            reply = self.transport.read(
+                "POST", "/services/oauth2/token", data=form, headers={"Authorization": f"Basic {basic}"}
+            )
+        except Rejected as error:
+            word = re.search(r'"error"\s*:\s*"(\w+)"', str(error))
+            raise ConfigurationError(
+                f"{self.key}: sign-in refused ({word[1] if word else error.code}); check client id and secret "
+                f"of the connection to {self.transport.base_url}"
+            ) from None
+        token = self._decoded(reply, _Token)
+        asked, named = urlsplit(self.transport.base_url), urlsplit(token.instance_url)
+        if (named.scheme, named.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
+            raise ConfigurationError(
+                f"{self.key}: the token answer names {named.scheme}://{named.netloc}, the connection "
+                f"{asked.scheme}://{asked.netloc}; set the connection's host to the org's My Domain host"
+            )
+        return token.access_token
+
+    def _decoded(self, reply: Reply, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(reply.body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise TransientError(f"{self.key}: an answer is not the JSON that was asked for") from None
+
+
+def _statement(fields: str, source: str, since: dt.datetime | None) -> str:
+    where = f" WHERE SystemModstamp >= {soql_datetime(since)}" if since else ""
+    return f"SELECT {fields} FROM {source}{where} ORDER BY SystemModstamp, Id"
+
+
+def _cursor(url: str | None) -> str:
+    """Return the path of a next page. It is host-relative; anything else would carry the token elsewhere."""
+    if url is None or not url.startswith(f"{_ROOT}/query/"):
+        raise TransientError("salesforce: a page is not done but names no next page of ours")
+    return url
+
+
+def _refined(error: Rejected, what: str) -> Exception:
+    """Return the error by the vendor's code: some 4xx mean that nothing was done yet."""
+    found = re.search(r'"errorCode"\s*:\s*"(\w+)"', str(error))
+    code = found[1] if found else error.code
+    if code in _NOT_APPLIED:
+        return TransientError(f"salesforce: {what}: {code}")
+    said = re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', str(error))
+    return Rejected(f"salesforce: {what}: {code}: {said[1] if said else error}", code)

@@ -1,0 +1,97 @@
+"""
+Salesforce records <-> contracts. Pure; the vendor's words end here.
+
+Money arrives as a JSON double: it is read from the text of the answer as Decimal and never becomes a float.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from psflow.contracts import Customer, Opportunity, OpportunityLine
+from psflow.errors import NeedsReview
+
+ACCOUNT_FIELDS = "Id, Name, AccountNumber, BillingStreet, BillingCity, BillingCountry, SystemModstamp"
+LINES = "OpportunityLineItems"
+_LINE_FIELDS = "Id, ProductCode, Quantity, UnitPrice"
+_OPPORTUNITY_FIELDS = (
+    "Id, Name, AccountId, IsWon, IsClosed, Amount, Legal_Entity__c, Rate_Card__c, Contract_Type__c, "
+    "Start_Date__c, End_Date__c, SystemModstamp"
+)
+
+
+def opportunity_fields(multi_currency: bool) -> str:
+    """Return the SELECT list; CurrencyIsoCode does not exist in a single-currency org."""
+    currency = ", CurrencyIsoCode" if multi_currency else ""
+    return f"{_OPPORTUNITY_FIELDS}{currency}, (SELECT {_LINE_FIELDS} FROM {LINES})"
+
+
+def decode(text: str | bytes) -> Any:
+    """Read JSON with every number that has a point as Decimal."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def customer(record: dict[str, Any]) -> Customer:
+    """Return the customer of an Account; its id is the account number when there is one. Raises NeedsReview."""
+    try:
+        return Customer(
+            customer_id=f"C-{record.get('AccountNumber') or record['Id']}",
+            name=record["Name"],
+            street=record.get("BillingStreet"),
+            city=record.get("BillingCity"),
+            country=record.get("BillingCountry"),
+        )
+    except (KeyError, ValidationError) as error:
+        raise NeedsReview(f"salesforce: Account {record.get('Id')}: {_why(error)}") from None
+
+
+def opportunity(record: dict[str, Any], lines: list[dict[str, Any]], org_currency: str | None) -> Opportunity:
+    """Return the opportunity with its lines; `org_currency` is that of a single-currency org. Raises NeedsReview."""
+    try:
+        return Opportunity(
+            opportunity_id=record["Id"],
+            account_id=record["AccountId"],
+            name=record["Name"],
+            is_won=record["IsWon"],
+            is_closed=record["IsClosed"],
+            amount=record.get("Amount"),
+            currency=org_currency or record.get("CurrencyIsoCode"),
+            legal_entity_value=record.get("Legal_Entity__c"),
+            rate_card_name=record.get("Rate_Card__c"),
+            contract_type=record.get("Contract_Type__c"),
+            starts_on=_date(record.get("Start_Date__c")),
+            ends_on=_date(record.get("End_Date__c")),
+            modified_at=dt.datetime.fromisoformat(record["SystemModstamp"]),
+            lines=tuple(_line(line) for line in lines),
+        )
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+        raise NeedsReview(f"salesforce: Opportunity {record.get('Id')}: {_why(error)}") from None
+
+
+def _line(record: dict[str, Any]) -> OpportunityLine:
+    return OpportunityLine(
+        line_id=record["Id"],
+        product_code=record.get("ProductCode"),
+        quantity=record["Quantity"],
+        unit_price=record["UnitPrice"],
+    )
+
+
+def _date(text: str | None) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return f"field {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def engagement_fields(payload: dict[str, Any]) -> dict[str, str]:
+    """Return the custom fields of `update_opportunity`: which engagement and project the deal became."""
+    return {"Engagement__c": payload["engagement_id"], "Project_Code__c": payload["project_code"]}
