@@ -1,0 +1,208 @@
+"""
+The Salesforce and Kantata sandboxes as two local processes over two SQLite files.
+
+Seeds, faults and counts go through the files, which the servers read afresh at every request: no HTTP client is
+needed here and a killed server loses nothing. `python -m psflow.sandbox.vendors --help` is what a process runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from psflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from psflow.sandbox.vendor_app import Shelf
+
+Vendor = Literal["salesforce", "kantata"]
+VENDORS: tuple[Vendor, ...] = ("salesforce", "kantata")
+_TOKEN = "PSFLOW_SANDBOX_TOKEN"  # in the environment: a command line is everybody's to read
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the sandboxes accept, generated once a state folder and kept in a file only its owner reads."""
+
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    client_id: str = field(default_factory=lambda: secrets.token_hex(12))
+    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    bearer: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+
+class Vendors:
+    """Both sandboxes of one state folder. Ports stay the same between starts, so that connections do too."""
+
+    def __init__(self, state_dir: Path) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self.state_dir = state_dir
+        kept = self._kept()
+        self.credentials = Credentials(**kept["credentials"])
+        self.ports: dict[str, int] = kept["ports"]
+
+    @property
+    def salesforce_url(self) -> str:
+        """Base URL of the Salesforce sandbox."""
+        return f"http://127.0.0.1:{self.ports['salesforce']}"
+
+    @property
+    def kantata_url(self) -> str:
+        """Base URL of the Kantata sandbox."""
+        return f"http://127.0.0.1:{self.ports['kantata']}"
+
+    def start(self, wait_s: float = 20) -> None:
+        """Start what does not run and wait until both accept. Raises ConfigurationError with the log's place."""
+        c = self.credentials
+        self.load("salesforce", settings={"client_id": c.client_id, "client_secret": c.client_secret})
+        self.load("kantata", settings={"bearer": c.bearer})
+        for vendor in VENDORS:
+            if not self._running(vendor):
+                self._spawn(vendor)
+        for vendor in VENDORS:
+            self._await(vendor, time.monotonic() + wait_s)
+
+    def stop(self) -> None:
+        """Stop both. Their records stay."""
+        for vendor in VENDORS:
+            self.signal(vendor, signal.SIGTERM)
+
+    def signal(self, vendor: Vendor, number: signal.Signals) -> None:
+        """Send a signal to a vendor's process if it runs (SIGKILL shows what survives) and wait for its end."""
+        pid = self._running(vendor)
+        if pid is None:
+            return
+        os.kill(pid, number)
+        for _ in range(100):
+            if self._running(vendor) is None:
+                break
+            time.sleep(0.05)
+        else:
+            os.kill(pid, signal.SIGKILL)
+        self._pid_file(vendor).unlink(missing_ok=True)
+
+    def load(
+        self,
+        vendor: Vendor,
+        records: dict[str, list[dict[str, Any]]] | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> dict[str, int]:
+        """Load seed records and settings; the same id replaces. Raises ValueError on a record out of shape."""
+        from psflow.sandbox import vendor_app
+
+        dialect = importlib.import_module(f"psflow.systems.{vendor}.sandbox").DIALECT
+        with self._shelf(vendor) as shelf:
+            return vendor_app.load(shelf, dialect, {"records": records or {}, "settings": settings or {}})
+
+    def arm(self, vendor: Vendor, match: str, fault: str, times: int = 1) -> None:
+        """Arm a fault (`vendor_app.FAULTS`) for the next requests that start with `METHOD /path`."""
+        from psflow.sandbox import vendor_app
+
+        with self._shelf(vendor) as shelf:
+            vendor_app.arm(shelf, match, fault, times)
+
+    def state(self, vendor: Vendor) -> dict[str, Any]:
+        """Return counts per record kind, reads, writes and faults injected."""
+        with self._shelf(vendor) as shelf:
+            return shelf.state()
+
+    def reset(self) -> None:
+        """Forget records, counters and faults of both; credentials and settings stay."""
+        for vendor in VENDORS:
+            with self._shelf(vendor) as shelf, shelf.db:
+                shelf.reset()
+
+    @contextmanager
+    def _shelf(self, vendor: Vendor) -> Iterator[Shelf]:
+        from psflow.sandbox.vendor_app import Shelf
+
+        shelf = Shelf(self._file(vendor))
+        try:
+            yield shelf
+        finally:
+            shelf.db.close()
+
+    def _file(self, vendor: Vendor) -> Path:
+        return self.state_dir / f"{vendor}.sqlite"
+
+    def _pid_file(self, vendor: Vendor) -> Path:
+        return self.state_dir / f"{vendor}.pid"
+
+    def _kept(self) -> dict[str, Any]:
+        """Return the folder's credentials and ports, made on first use."""
+        path = self.state_dir / "vendors.json"
+        if not path.exists():
+            kept = {"credentials": asdict(Credentials()), "ports": {vendor: _free_port() for vendor in VENDORS}}
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(kept, file)
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    def _spawn(self, vendor: Vendor) -> None:
+        command = [sys.executable, "-m", "psflow.sandbox.vendors", "--vendor", vendor]
+        command += ["--port", str(self.ports[vendor]), "--file", str(self._file(vendor))]
+        with (self.state_dir / f"{vendor}.log").open("ab") as log:
+            child = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True,
+                env=os.environ | {_TOKEN: self.credentials.control_token},
+            )  # fmt: skip
+        self._pid_file(vendor).write_text(str(child.pid))
+
+    def _running(self, vendor: Vendor) -> int | None:
+        """Return the pid of this vendor's process; a number that now belongs to another program is not ours."""
+        try:
+            pid = int(self._pid_file(vendor).read_text())
+            if os.waitpid(pid, os.WNOHANG)[0] == pid:  # our own child: reap it, or it stays a zombie
+                return None
+        except (FileNotFoundError, ValueError):
+            return None
+        except ChildProcessError:
+            pass
+        command = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        return pid if str(self._file(vendor)) in command.stdout else None
+
+    def _await(self, vendor: Vendor, until: float) -> None:
+        while time.monotonic() < until and self._running(vendor) is not None:
+            try:
+                socket.create_connection(("127.0.0.1", self.ports[vendor]), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise ConfigurationError(f"the {vendor} sandbox did not start; see {self.state_dir / f'{vendor}.log'}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Serve one vendor on 127.0.0.1 until told to stop."""
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description="Serve one vendor's sandbox on 127.0.0.1.")
+    parser.add_argument("--vendor", choices=VENDORS, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--file", type=Path, required=True, help="SQLite file of the vendor's records")
+    given = parser.parse_args()
+    app = importlib.import_module(f"psflow.systems.{given.vendor}.sandbox").app(given.file, os.environ[_TOKEN])
+    uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning", timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()
