@@ -161,14 +161,22 @@ def test_a_row_arrives_typed_with_its_role_and_the_payload_as_received(kantata_s
 def test_people_come_with_their_role(kantata_sandbox: Any, psa: Kantata) -> None:
     users = [{"id": "7", "full_name": "Ann Lee", "role_id": "1"}, {"id": "8", "full_name": "Bo", "disabled": True}]
     kantata_sandbox.load({"roles": ROLES, "users": users})
-    ((ann, bo),) = psa.resources()
-    assert (ann[0].name, ann[0].role, ann[0].is_active) == ("Ann Lee", "Partner", True)
-    assert (bo[0].role, bo[0].is_active) == (None, False)
+    (((ann, bo), _),) = psa.resources()
+    assert (ann.record.name, ann.record.role, ann.record.is_active) == ("Ann Lee", "Partner", True)
+    assert (bo.record.role, bo.record.is_active) == (None, False)
+
+
+def test_a_person_out_of_shape_is_set_aside_and_the_rest_goes_on(kantata_sandbox: Any, psa: Kantata) -> None:
+    kantata_sandbox.load({"roles": ROLES, "users": [{"id": "7", "full_name": None}, {"id": "8", "full_name": "Bo"}]})
+    (((bo,), (bad,)),) = psa.resources()
+    assert (bo.record.name, bad.record_id) == ("Bo", "7")
+    assert "full_name" in bad.problem
 
 
 def test_rates_are_dated_keep_their_cents_and_drafts_do_not_count(kantata_sandbox: Any, psa: Kantata) -> None:
     kantata_sandbox.load(CARDS)
-    (((card, _),),) = psa.rate_cards()
+    (((row,), _),) = psa.rate_cards()
+    card = row.record
     assert (card.rate_card_id, card.name, card.currency) == ("5", "Standard", "USD")
     first, second = dt.date(2026, 1, 1), dt.date(2026, 7, 1)
     before = dt.date(2026, 6, 30)

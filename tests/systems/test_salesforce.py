@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from psflow.contracts import Ref, VendorProfile
-from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError, UncertainOutcome
+from psflow.contracts import VendorProfile
+from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
 from psflow.systems.transport import Transport
@@ -50,14 +50,14 @@ def update(**payload: Any) -> Any:
 
 
 def deals(crm: Salesforce, since: dt.datetime | None = None) -> list[Any]:
-    return [found for page in crm.opportunities(since) for found, _ in page]
+    return [row.record for page in crm.opportunities(since) for row in page.rows]
 
 
 def test_pages_end_and_lose_nothing_at_equal_time_stamps(salesforce_sandbox: Any, crm: Salesforce) -> None:
     salesforce_sandbox.load({"Opportunity": [opportunity(n) for n in range(1, 24)]}, page_size=5)
     pages = list(crm.opportunities(None))
-    assert [len(page) for page in pages] == [5, 5, 5, 5, 3]
-    assert len({found.opportunity_id for page in pages for found, _ in page}) == 23
+    assert [len(page.rows) for page in pages] == [5, 5, 5, 5, 3]
+    assert len({row.record_id for page in pages for row in page.rows}) == 23
 
 
 def test_the_same_since_gives_the_same_records(salesforce_sandbox: Any, crm: Salesforce) -> None:
@@ -72,9 +72,9 @@ def test_the_same_since_gives_the_same_records(salesforce_sandbox: Any, crm: Sal
 def test_rows_that_change_while_we_read_are_neither_lost_nor_doubled(salesforce_sandbox: Any, crm: Salesforce) -> None:
     salesforce_sandbox.load({"Opportunity": [opportunity(n) for n in range(1, 7)]}, page_size=2)
     reading = crm.opportunities(None)
-    seen = [d.name for d, _ in next(reading)]
+    seen = [row.record.name for row in next(reading).rows]
     salesforce_sandbox.load({"Opportunity": [opportunity(1, SystemModstamp="2026-12-01T00:00:00Z")]})
-    seen += [d.name for page in reading for d, _ in page]
+    seen += [row.record.name for page in reading for row in page.rows]
     assert seen == [f"Deal {n}" for n in range(1, 7)]
 
 
@@ -99,10 +99,11 @@ def test_the_fields_of_a_deal_arrive_and_the_payload_is_as_received(salesforce_s
     custom = {"Legal_Entity__c": "Meridian US", "Rate_Card__c": "Standard", "Contract_Type__c": "Time and Materials"}
     custom |= {"Start_Date__c": "2026-11-02", "CurrencyIsoCode": "EUR"}
     salesforce_sandbox.load({"Opportunity": [opportunity(1, **custom)]})
-    (((deal, payload),),) = crm.opportunities(None)
+    (((row,), _),) = crm.opportunities(None)
+    deal, payload = row.record, row.payload
     assert (deal.legal_entity_value, deal.rate_card_name, deal.currency) == ("Meridian US", "Standard", "EUR")
     assert (deal.starts_on, deal.ends_on) == (dt.date(2026, 11, 2), None)
-    assert deal.modified_at == dt.datetime.fromisoformat(SAME_INSTANT)
+    assert deal.modified_at == row.modified_at == dt.datetime.fromisoformat(SAME_INSTANT)
     assert json.loads(payload)["attributes"]["type"] == "Opportunity"
 
 
@@ -112,10 +113,10 @@ def test_a_customer_is_named_by_its_account_number_or_else_its_id(salesforce_san
         {"Id": "001000000000002", "Name": "B"},
     ]
     salesforce_sandbox.load({"Account": accounts})
-    ((acme, other),) = crm.customers(None)
-    assert acme[0] == Ref(system="salesforce", instance="127.0.0.1", id="001000000000001AAA")
-    assert acme[1].customer_id == "C-77"
-    assert other[1].customer_id == "C-001000000000002AAA"
+    (((acme, other), _),) = crm.customers(None)
+    assert acme.record_id == "001000000000001AAA"
+    assert acme.record.customer_id == "C-77"
+    assert other.record.customer_id == "C-001000000000002AAA"
 
 
 def test_a_single_currency_org_is_read_without_the_currency_field(salesforce_sandbox: Any, crm: Salesforce) -> None:
@@ -126,10 +127,13 @@ def test_a_single_currency_org_is_read_without_the_currency_field(salesforce_san
     assert [d.currency for d in deals(crm)] == ["USD"]
 
 
-def test_a_deal_without_its_account_names_itself(salesforce_sandbox: Any, crm: Salesforce) -> None:
-    salesforce_sandbox.load({"Opportunity": [opportunity(1, AccountId=None)]})
-    with pytest.raises(NeedsReview, match=f"{WON}: account_id"):
-        deals(crm)
+def test_a_deal_without_its_account_names_itself_and_the_rest_goes_on(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    salesforce_sandbox.load({"Opportunity": [opportunity(1, AccountId=None), opportunity(2)]})
+    ((rows, (bad,)),) = crm.opportunities(None)
+    assert [row.record.name for row in rows] == ["Deal 2"]
+    assert bad.record_id == WON and f"{WON}: account_id" in bad.problem and json.loads(bad.payload)["Name"] == "Deal 1"
 
 
 def test_an_expired_token_is_renewed_once(salesforce_sandbox: Any, crm: Salesforce) -> None:

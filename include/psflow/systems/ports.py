@@ -11,11 +11,36 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from psflow.contracts import Customer, OpenEffect, Opportunity, RateCard, Ref, Resource, VendorProfile
+from psflow.contracts import Customer, OpenEffect, Opportunity, RateCard, Resource, VendorProfile
 
 Raw = str  # one record's JSON text, as received
+T = TypeVar("T")
+
+
+class BadRow(NamedTuple):
+    """A record that does not have the vendor's documented types: kept whole for a person."""
+
+    record_id: str
+    problem: str
+    payload: Raw
+
+
+class Pulled(NamedTuple, Generic[T]):
+    """One record as read: the vendor's id, what it says, the payload, and the vendor's change stamp if it has one."""
+
+    record_id: str
+    record: T
+    payload: Raw
+    modified_at: dt.datetime | None = None
+
+
+class Page(NamedTuple, Generic[T]):
+    """One page of a stream: what could be read, and what a person must look at."""
+
+    rows: list[Pulled[T]]
+    bad: list[BadRow]
 
 
 class System(Protocol):
@@ -51,14 +76,6 @@ class TimeEntryRow(NamedTuple):
     is_approved: bool | None
     notes: str | None
     modified_at: dt.datetime
-    payload: Raw
-
-
-class BadRow(NamedTuple):
-    """A record that does not have the vendor's documented types: kept whole for a person."""
-
-    record_id: str
-    problem: str
     payload: Raw
 
 
@@ -111,11 +128,11 @@ class ErpInvoice:
 class Crm(System, Protocol):
     """Customer relationship management: customers and opportunities."""
 
-    def customers(self, since: dt.datetime | None) -> Iterator[list[tuple[Ref, Customer, Raw]]]:
-        """Yield pages of accounts changed since; each with its ref and payload as received."""
+    def customers(self, since: dt.datetime | None) -> Iterator[Page[Customer]]:
+        """Yield pages of accounts changed since, oldest change first."""
         ...
 
-    def opportunities(self, since: dt.datetime | None) -> Iterator[list[tuple[Opportunity, Raw]]]:
+    def opportunities(self, since: dt.datetime | None) -> Iterator[Page[Opportunity]]:
         """Yield pages of opportunities with their lines changed since."""
         ...
 
@@ -123,11 +140,11 @@ class Crm(System, Protocol):
 class Psa(System, Protocol):
     """Professional services automation: people, rate cards, projects, time. Capability: create_project, close_project."""
 
-    def resources(self) -> Iterator[list[tuple[Resource, Raw]]]:
+    def resources(self) -> Iterator[Page[Resource]]:
         """Yield pages of all people (no change stamp at the vendor: always a full read)."""
         ...
 
-    def rate_cards(self) -> Iterator[list[tuple[RateCard, Raw]]]:
+    def rate_cards(self) -> Iterator[Page[RateCard]]:
         """Yield pages of all rate cards with their dated rates."""
         ...
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from pydantic import ValidationError
 
 from psflow.contracts import OpenEffect, RateCard, Resource, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError, UncertainOutcome
 from psflow.systems.kantata import mapping
-from psflow.systems.ports import Raw, TimePage
+from psflow.systems.ports import BadRow, Page, Pulled, TimePage
 from psflow.systems.transport import Reply, Transport
 
 _ROOT = "/api/v1"
@@ -56,14 +57,14 @@ class Kantata:
 
     # -- reads
 
-    def resources(self) -> Iterator[list[tuple[Resource, Raw]]]:
+    def resources(self) -> Iterator[Page[Resource]]:
         """Yield pages of all people with the name of their role."""
         roles = self._roles()
         for page in self._scan("users", {"include": "role"}):
-            yield [(mapping.resource(_typed(raw, mapping.User), roles), bytes(raw).decode()) for _, raw in page]
+            yield _page(page, lambda raw: mapping.resource(_typed(raw, mapping.User), roles))
 
-    def rate_cards(self) -> Iterator[list[tuple[RateCard, Raw]]]:
-        """Yield pages of all rate cards that price something; the payload holds every record the rates came from."""
+    def rate_cards(self) -> Iterator[Page[RateCard]]:
+        """Yield pages of all rate cards that price something. Raises NeedsReview when a dated price is misshapen."""
         known = mapping.Rates(
             roles=self._roles(),
             sets={s.id: s for s in self._all("rate_card_sets", mapping.CardSet)},
@@ -72,8 +73,8 @@ class Kantata:
             card_roles=self._all("rate_card_roles", mapping.CardRole, "role,rate_card_version"),
         )
         for page in self._scan("rate_cards", {"include": "rate_card_set"}):
-            pairs = [(mapping.rate_card(_typed(raw, mapping.Card), known), bytes(raw).decode()) for _, raw in page]
-            yield [(card, raw) for card, raw in pairs if card is not None]
+            read = _page(page, lambda raw: mapping.rate_card(_typed(raw, mapping.Card), known))
+            yield Page([Pulled(r.record_id, r.record, r.payload) for r in read.rows if r.record is not None], read.bad)
 
     def time_entries(self, since: dt.datetime | None) -> Iterator[TimePage]:
         """Yield pages of time entries updated after `since`, oldest change first, those of archived projects too."""
@@ -206,6 +207,17 @@ def _records(reply: Reply, kind: str) -> Records:
         return [(k.id, held[k.id]) for k in keys if k.key == kind]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         raise TransientError(f"kantata: an answer for {kind} is not the envelope that was asked for") from None
+
+
+def _page(records: Records, read: Callable[[msgspec.Raw], T]) -> Page[T]:
+    page: Page[T] = Page([], [])
+    for record_id, raw in records:
+        payload = bytes(raw).decode()
+        try:
+            page.rows.append(Pulled(record_id, read(raw), payload))
+        except (NeedsReview, ValidationError) as error:
+            page.bad.append(BadRow(record_id, str(error), payload))
+    return page
 
 
 def _typed(raw: msgspec.Raw, shape: type[T]) -> T:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from psflow.contracts import Customer, OpenEffect, Opportunity, Ref, VendorProfile
-from psflow.errors import ConfigurationError, Rejected, TransientError
-from psflow.systems.ports import Raw
+from psflow.contracts import Customer, OpenEffect, Opportunity, VendorProfile
+from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError
+from psflow.systems.ports import BadRow, Page, Pulled, Raw
 from psflow.systems.salesforce import mapping
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
 from psflow.systems.transport import Reply, Transport
@@ -69,24 +69,19 @@ class Salesforce:
 
     # -- reads
 
-    def customers(self, since: dt.datetime | None) -> Iterator[list[tuple[Ref, Customer, Raw]]]:
+    def customers(self, since: dt.datetime | None) -> Iterator[Page[Customer]]:
         """Yield pages of accounts with a SystemModstamp at or after `since`, oldest change first."""
         for page in self._query(_statement(mapping.ACCOUNT_FIELDS, "Account", since)):
-            yield [self._customer(raw) for raw in page]
+            yield _page(page, mapping.customer)
 
-    def opportunities(self, since: dt.datetime | None) -> Iterator[list[tuple[Opportunity, Raw]]]:
+    def opportunities(self, since: dt.datetime | None) -> Iterator[Page[Opportunity]]:
         """Yield pages of opportunities with their lines, SystemModstamp at or after `since`, oldest change first."""
         fields = mapping.opportunity_fields(multi_currency=self.org_currency is None)
         for page in self._query(_statement(fields, "Opportunity", since)):
-            yield [self._opportunity(raw) for raw in page]
+            yield _page(page, self._opportunity)
 
-    def _customer(self, raw: Raw) -> tuple[Ref, Customer, Raw]:
-        record = mapping.decode(raw)
-        return Ref(system=self.key, instance=self.instance, id=record["Id"]), mapping.customer(record), raw
-
-    def _opportunity(self, raw: Raw) -> tuple[Opportunity, Raw]:
-        record = mapping.decode(raw)
-        return mapping.opportunity(record, self._lines(record.get(mapping.LINES)), self.org_currency), raw
+    def _opportunity(self, record: dict[str, Any]) -> Opportunity:
+        return mapping.opportunity(record, self._lines(record.get(mapping.LINES)), self.org_currency)
 
     def _lines(self, child: dict[str, Any] | None) -> list[dict[str, Any]]:
         """Return all records of a sub-query: null when there are none, and it pages on its own."""
@@ -200,6 +195,17 @@ class Salesforce:
             return msgspec.json.decode(reply.body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise TransientError(f"{self.key}: an answer is not the JSON that was asked for") from None
+
+
+def _page(texts: list[Raw], read: Callable[[dict[str, Any]], T]) -> Page[T]:
+    page: Page[T] = Page([], [])
+    for raw in texts:
+        record = mapping.decode(raw)
+        try:
+            page.rows.append(Pulled(record["Id"], read(record), raw, mapping.stamp(record)))
+        except NeedsReview as error:
+            page.bad.append(BadRow(record["Id"], str(error), raw))
+    return page
 
 
 def _statement(fields: str, source: str, since: dt.datetime | None) -> str:

@@ -66,7 +66,7 @@ def opportunity(record: dict[str, Any], lines: list[dict[str, Any]], org_currenc
             contract_type=record.get("Contract_Type__c"),
             starts_on=_date(record.get("Start_Date__c")),
             ends_on=_date(record.get("End_Date__c")),
-            modified_at=dt.datetime.fromisoformat(record["SystemModstamp"]),
+            modified_at=stamp(record),
             lines=tuple(_line(line) for line in lines),
         )
     except (KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
@@ -80,6 +80,11 @@ def _line(record: dict[str, Any]) -> OpportunityLine:
         quantity=record["Quantity"],
         unit_price=record["UnitPrice"],
     )
+
+
+def stamp(record: dict[str, Any]) -> dt.datetime:
+    """Return when the vendor last touched a record."""
+    return dt.datetime.fromisoformat(record["SystemModstamp"])
 
 
 def _date(text: str | None) -> dt.date | None:

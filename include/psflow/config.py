@@ -1,0 +1,119 @@
+"""Firm policy from psflow.yaml: read once, refused whole, each error with file:line:col, the value and the reason."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from psflow.contracts import LegalEntity, VendorProfile
+from psflow.contracts.values import Id, Record
+from psflow.errors import ConfigurationError
+
+Rule = Literal["legal_entity", "rate_card", "time_entry", "rate", "billing", "effect", "tie_out"]
+Step = Literal["submit", "approve"]
+
+
+class Person(Record):
+    """Who answers required actions. Identity is the person, not the login."""
+
+    person: Id
+    airflow_user: Id
+    teams: tuple[str, ...]
+    may: tuple[Step, ...] = ()
+
+
+class Route(Record):
+    """Who owns the exceptions of one rule, and what they do about it."""
+
+    owner_team: Id
+    fix: str = Field(min_length=10)
+
+
+class Config(Record):
+    """The whole of psflow.yaml."""
+
+    region: Id
+    people: tuple[Person, ...] = Field(min_length=1)
+    legal_entities: tuple[LegalEntity, ...] = Field(min_length=1)
+    contract_types: dict[str, Literal["time_and_materials"]]
+    routing: dict[Rule, Route]
+    systems: dict[Literal["salesforce", "kantata", "tryton"], VendorProfile]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Config:
+        missing = set(Rule.__args__) - set(self.routing)  # type: ignore[attr-defined]
+        if missing:
+            raise ValueError(f"routing lacks the rules {sorted(missing)}: each needs an owner_team and a fix")
+        if len(self.entity_by_crm_value) != sum(len(e.crm_values) for e in self.legal_entities):
+            raise ValueError("legal_entities: one CRM value names two legal entities; each may name one")
+        return self
+
+    @cached_property
+    def entity_by_crm_value(self) -> dict[str, LegalEntity]:
+        """CRM value -> the legal entity it stands for."""
+        return {value: entity for entity in self.legal_entities for value in entity.crm_values}
+
+    def people_who_may(self, step: Step) -> tuple[Person, ...]:
+        """Return the people who may answer a step of a billing batch."""
+        return tuple(p for p in self.people if step in p.may)
+
+    def person_of(self, airflow_user: str) -> Person:
+        """Return the person behind an Airflow login. Raises ConfigurationError for a login nobody owns."""
+        for person in self.people:
+            if person.airflow_user == airflow_user:
+                return person
+        raise ConfigurationError(f"Airflow user {airflow_user!r} is no person in psflow.yaml; add it under people")
+
+
+def default_path() -> Path:
+    """Return PSFLOW_CONFIG, or psflow.yaml beside the installed project, or in the current folder."""
+    if given := os.environ.get("PSFLOW_CONFIG"):
+        return Path(given)
+    beside = Path(__file__).resolve().parents[2] / "psflow.yaml"
+    return beside if beside.exists() else Path.cwd() / "psflow.yaml"
+
+
+def load(path: Path | None = None) -> Config:
+    """
+    Read and check psflow.yaml.
+
+    Raises ConfigurationError listing every defect as `file:line:col: key: what is wrong (got value)`.
+    """
+    path = path or default_path()
+    try:
+        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file; set PSFLOW_CONFIG or create it") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigurationError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(path, tree, item["loc"], item["msg"], item["input"]) for item in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _explain(path: Path, tree: Any, loc: tuple[int | str, ...], message: str, value: Any) -> str:
+    line, col = _position(tree, loc)
+    got = f" (got {value!r})" if isinstance(value, (str, int, float, bool)) or value is None else ""
+    return f"{path}:{line}:{col}: {'.'.join(map(str, loc)) or 'file'}: {message.removeprefix('Value error, ')}{got}"
+
+
+def _position(tree: Any, loc: tuple[int | str, ...]) -> tuple[int, int]:
+    """Follow `loc` as far as the file goes; a missing key is placed at its parent. 1-based."""
+    line, col, node = 0, 0, tree
+    for part in loc:
+        marks = getattr(node, "lc", None)
+        if marks is None or marks.data is None or (part not in marks.data):
+            break
+        line, col = marks.data[part][:2]
+        node = node[part]
+    return line + 1, col + 1
