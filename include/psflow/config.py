@@ -15,7 +15,7 @@ from psflow.contracts import LegalEntity, VendorProfile
 from psflow.contracts.values import Id, Record
 from psflow.errors import ConfigurationError
 
-Rule = Literal["legal_entity", "rate_card", "time_entry", "rate", "billing", "effect", "tie_out"]
+Rule = Literal["record", "legal_entity", "rate_card", "time_entry", "rate", "billing", "effect", "tie_out"]
 Step = Literal["submit", "approve"]
 
 

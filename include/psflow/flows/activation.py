@@ -1,0 +1,182 @@
+"""
+A won deal becomes a project in ERP and PSA: gates first, then one effect after another, closed again when refused.
+
+The state lives in `ops.workflow`; every step may run again at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from psflow.config import Config
+from psflow.contracts import Contract, Opportunity, OpportunityLine, Rate, RateCard
+from psflow.errors import GateFailed, NeedsReview, Rejected
+from psflow.flows.effects import done, drive
+from psflow.rules.activation import Failure, Policy, judge
+from psflow.store import crosswalk, effects, exceptions
+from psflow.store.connection import Row, Store, sql
+from psflow.store.effects import NewEffect
+from psflow.systems.ports import Crm, Erp, Psa, System
+
+Gate = Literal["legal_entity", "rate_card"]
+GATES: tuple[Gate, ...] = ("legal_entity", "rate_card")
+
+
+def due(store: Store, config: Config) -> dict[str, list[dict[str, Any]]]:
+    """Return the runs to start (won, never run) and to start again (blocked, and would pass now)."""
+    policy = _policy(store, config)
+    rows = store.rows("select engagement_id, epoch, state from ops.workflow where state in ('won', 'blocked') order by 1, 2")
+    fixed = [r for r in rows if r["state"] == "blocked" and isinstance(_verdict(store, r["engagement_id"], policy), Contract)]
+    return {"start": [_run(r) for r in rows if r["state"] == "won"], "restart": [_run(r) for r in fixed]}
+
+
+def _run(row: Row) -> dict[str, Any]:
+    return {"engagement_id": row["engagement_id"], "epoch": row["epoch"]}
+
+
+def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
+    """
+    Judge all gates at once and return the project code of a deal that passes.
+
+    Raises GateFailed naming every reason; each is an exception with its owner, and the deal is blocked.
+    """
+    verdict = _verdict(store, engagement_id, _policy(store, config))
+    if isinstance(verdict, list):
+        with store.transaction("activation.blocked"):
+            exceptions.open_all(store, config, [_finding(engagement_id, f) for f in verdict])
+            _move(store, engagement_id, epoch, "blocked", ["won", "blocked"])
+        raise GateFailed(f"{engagement_id} is blocked: " + "; ".join(f.message for f in verdict))
+    with store.transaction("activation.passed"):
+        for gate in GATES:
+            exceptions.resolve(store, gate, "engagement", [engagement_id])
+        store.run(sql("warehouse.activation", "contract"), **verdict.model_dump())
+        store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id)
+        _move(store, engagement_id, epoch, "activating", ["won", "blocked"])
+    return str(_project(store, engagement_id)["project_code"])
+
+
+def _finding(engagement_id: str, failure: Failure) -> exceptions.Finding:
+    return exceptions.Finding(
+        failure.gate, "engagement", engagement_id, failure.field, failure.value, failure.message, engagement_id
+    )
+
+
+def _move(store: Store, engagement_id: str, epoch: int, to: str, allowed: list[str]) -> None:
+    store.run(
+        "update ops.workflow set state = %(to)s, changed_at = clock_timestamp() where engagement_id = %(id)s "
+        "and epoch = %(epoch)s and state = any(%(allowed)s) and state <> %(to)s",
+        to=to, id=engagement_id, epoch=epoch, allowed=allowed,
+    )  # fmt: skip
+
+
+def create_in_erp(store: Store, config: Config, erp: Erp, engagement_id: str, epoch: int) -> str:
+    """Create customer and project shell in the ERP unless they are there; return the ERP's project id."""
+    project = _project(store, engagement_id)
+    party = _ensure(store, config, erp, "create_customer", "customer", project["customer_id"], project["customer_id"],
+                    _customer(project), engagement_id)  # fmt: skip
+    shell = _shell(project, epoch) | {"customer_ref": party}
+    return _ensure(store, config, erp, "create_project", "project", project["project_code"], f"{engagement_id}.{epoch}",
+                   shell, engagement_id)  # fmt: skip
+
+
+def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_id: str, epoch: int) -> str:
+    """
+    Create the delivery project in the PSA and return its id.
+
+    Raises Rejected when the PSA refused for good; the ERP's shell is closed then, and the deal is compensated.
+    """
+    project = _project(store, engagement_id)
+    try:
+        return _ensure(store, config, psa, "create_project", "project", project["project_code"],
+                       f"{engagement_id}.{epoch}", _shell(project, epoch), engagement_id)  # fmt: skip
+    except Rejected:
+        _compensate(store, config, erp, engagement_id, epoch)
+        raise
+
+
+def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: int) -> None:
+    """Write engagement and project code back to the CRM and make the deal active. Raises Rejected."""
+    project = _project(store, engagement_id)
+    payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
+    _drive_one(store, config, crm, NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id))
+    with store.transaction("activation.active"):
+        _move(store, engagement_id, epoch, "active", ["activating"])
+
+
+def _ensure(
+    store: Store, config: Config, system: System, capability: str, kind: str, ours: str, subject: str,
+    payload: dict[str, Any], engagement_id: str,
+) -> str:  # fmt: skip
+    """Return the system's id of our record; created through an effect when the crosswalk does not know it yet."""
+    if known := crosswalk.external(store, kind, ours, system):
+        return known
+    external_id = _drive_one(store, config, system, NewEffect(system.key, capability, subject, payload, engagement_id))
+    with store.transaction(f"activation.{kind}"):
+        crosswalk.link(store, kind, ours, system, external_id)
+    return external_id
+
+
+def _drive_one(store: Store, config: Config, system: System, new: NewEffect) -> str:
+    """Register unless it was (what was decided first stays), drive, and return the vendor's id. Raises Rejected."""
+    if not effects.states(store, [new.key]):
+        with store.transaction("activation.register"):
+            effects.register(store, [new])
+    return done(drive(store, config, system, [new.key]))[new.key]
+
+
+def _compensate(store: Store, config: Config, erp: Erp, engagement_id: str, epoch: int) -> None:
+    """Close (never delete) what the ERP has of this engagement."""
+    project = _project(store, engagement_id)
+    shell = crosswalk.external(store, "project", project["project_code"], erp)
+    if shell is None:
+        raise NeedsReview(f"{engagement_id}: no ERP project to close")
+    _drive_one(store, config, erp, NewEffect(erp.key, "close_project", f"{engagement_id}.{epoch}",
+                                             {"erp_project_id": shell}, engagement_id))  # fmt: skip
+    with store.transaction("activation.compensated"):
+        _move(store, engagement_id, epoch, "compensated", ["activating"])
+
+
+def _project(store: Store, engagement_id: str) -> Row:
+    found = store.row(sql("warehouse.activation", "find_project"), engagement_id=engagement_id)
+    if found is None:
+        raise NeedsReview(f"{engagement_id} has no project yet; its gates have not passed")
+    return found
+
+
+def _customer(project: Row) -> dict[str, Any]:
+    fields = ("customer_id", "street", "city", "country")
+    return {"name": project["customer_name"]} | {field: project[field] for field in fields}
+
+
+def _shell(project: Row, epoch: int) -> dict[str, Any]:
+    fields = ("project_code", "name", "currency", "rate_card_id", "engagement_id")
+    dates = {day: project[day].isoformat() if project[day] else None for day in ("starts_on", "ends_on")}
+    return {field: project[field] for field in fields} | dates | {
+        "title": f"{project['project_code']} {project['name']}", "epoch": epoch,
+    }  # fmt: skip
+
+
+def _verdict(store: Store, engagement_id: str, policy: Policy) -> Contract | list[Failure]:
+    row = store.row(
+        "select opportunity.* from core.engagement join core.opportunity using (opportunity_id) "
+        "where engagement_id = %(id)s",
+        id=engagement_id,
+    )
+    if row is None:
+        raise NeedsReview(f"engagement {engagement_id!r} is unknown; see core.engagement")
+    lines = store.rows(
+        "select line_id, product_code, quantity, unit_price from core.opportunity_line "
+        "where opportunity_id = %(id)s order by line_id",
+        id=row["opportunity_id"],
+    )
+    deal = Opportunity(**row, lines=tuple(OpportunityLine(**line) for line in lines))
+    return judge(engagement_id, deal, policy)
+
+
+def _policy(store: Store, config: Config) -> Policy:
+    rates: dict[str, list[Rate]] = {}
+    for row in store.rows("select * from core.rate order by rate_card_id, role, valid_from"):
+        rates.setdefault(row.pop("rate_card_id"), []).append(Rate(**row))
+    cards = store.rows("select * from core.rate_card order by rate_card_id")
+    known = [RateCard(**card, rates=tuple(rates[card["rate_card_id"]])) for card in cards if card["rate_card_id"] in rates]
+    return Policy(config.entity_by_crm_value, config.contract_types, known)

@@ -1,0 +1,181 @@
+"""
+A billing batch of one legal entity: freeze the difference, let the gate split it, have two people decide.
+
+Nothing here reaches the ERP; `billing_posting` does, and trusts only what these steps wrote down.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import psycopg
+
+from psflow.config import Config, Step
+from psflow.contracts import Period
+from psflow.errors import ConfigurationError, GateFailed
+from psflow.flows.gate import judge
+from psflow.gates.suite import Gate, Verdict
+from psflow.store import exceptions, gate_runs
+from psflow.store.connection import Row, Store, sql
+
+SUITE = "billing/batch"
+_RESULT: dict[Step, str] = {"submit": "submitted", "approve": "approved"}
+
+
+def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, invoiced_on: dt.date) -> str | None:
+    """
+    Freeze what should be billed up to the end of `period` and was not, and return the batch's id; None when nothing.
+
+    A batch that is being posted is returned as it is; one that waits for a decision becomes stale: the new one
+    holds all of it. Hours without a rate, and projects that would be credited below zero, become exceptions.
+    """
+    if legal_entity_id not in {e.legal_entity_id for e in config.legal_entities}:
+        raise ConfigurationError(f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf")
+    with store.transaction("billing.freeze"):
+        store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
+        stage_difference(store, legal_entity_id, period.end)
+        _report_left_out(store, config)
+        released = store.value(
+            "select batch_id from billing.batch where legal_entity_id = %(entity)s and state = 'released'",
+            entity=legal_entity_id,
+        )
+        if released:
+            return str(released)
+        store.run(
+            "update billing.batch set state = 'stale' where legal_entity_id = %(entity)s "
+            "and state in ('frozen', 'checked', 'submitted', 'approved')",
+            entity=legal_entity_id,
+        )
+        made = store.row(sql("warehouse.billing", "freeze"), entity=legal_entity_id, period=period.name, on=invoiced_on)
+    return made["batch_id"] if made else None
+
+
+def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None:
+    """Stage, for this transaction, what should be billed less what was, in `billing_difference`."""
+    store.run(sql("warehouse.billing", "staging"))
+    store.run(sql("warehouse.billing", "difference"), entity=legal_entity_id, until=until)
+    store.run("analyze billing_difference")
+
+
+def _report_left_out(store: Store, config: Config) -> None:
+    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by time_entry_id")
+    credits = store.rows(sql("warehouse.billing", "credits"))
+    findings = [
+        exceptions.Finding(
+            "rate", "time_entry", r["time_entry_id"], "role", r["role"],
+            f"no {r['currency']} rate for {r['role']} on {r['worked_on']} on the rate card of {r['project_code']}",
+        )
+        for r in unrated
+    ] + [
+        exceptions.Finding(
+            "billing", "project", r["project_code"], "amount", str(r["amount"]),
+            f"{r['project_code']} would be credited {-r['amount']} {r['currency']}; credits wait until its hours exceed them",
+        )
+        for r in credits
+    ]  # fmt: skip
+    exceptions.open_all(store, config, findings)
+    exceptions.resolve_others(store, "rate", "time_entry", [r["time_entry_id"] for r in unrated])
+    exceptions.resolve_others(store, "billing", "project", [r["project_code"] for r in credits])
+
+
+def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, str | int]:
+    """
+    Let the gate split a frozen batch; return its content hash and counts.
+
+    A failing row holds every line of its entry. Raises GateFailed, and ends the batch, without a verdict to trust
+    or with nothing left to bill.
+    """
+    batch = find(store, batch_id)
+    if batch["state"] != "frozen":
+        return summary(store, batch_id)
+    try:
+        verdict = judge(store, gate, SUITE, batch_id, lambda: _content_hash(store, batch_id))
+        with store.transaction("billing.verdict"):
+            _apply(store, config, batch_id, verdict)
+    except GateFailed:
+        with store.transaction("billing.failed"):
+            _move(store, batch_id, "failed", ["frozen"])
+        raise
+    return summary(store, batch_id)
+
+
+def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> None:
+    failing = sorted({row.key for row in verdict.failing})
+    store.run(sql("warehouse.billing", "hold"), batch=batch_id, failing=failing)
+    content = _content_hash(store, batch_id)
+    if content is None:
+        raise GateFailed(f"batch {batch_id}: the gate held every line; nothing is left to bill")
+    held = store.value("select count(*) from billing.batch_hold where batch_id = %(batch)s", batch=batch_id)
+    gate_runs.record(store, SUITE, batch_id, content, verdict.rows, held, verdict.checks)
+    exceptions.open_all(
+        store,
+        config,
+        [
+            exceptions.Finding("billing", "time_entry", row.key, row.field, row.value, f"{row.rule}: {row.says}")
+            for row in verdict.failing
+        ],
+    )
+    exceptions.resolve(store, "billing", "time_entry", _clean(store, batch_id))
+    _move(store, batch_id, "checked", ["frozen"], content)
+
+
+def _clean(store: Store, batch_id: str) -> list[str]:
+    found = store.rows("select distinct time_entry_id from billing.batch_content where batch_id = %(batch)s", batch=batch_id)
+    return [row["time_entry_id"] for row in found]
+
+
+def summary(store: Store, batch_id: str) -> dict[str, str | int]:
+    """Return what an approver decides on: content hash, projects, lines, held entries, and totals as text."""
+    row = store.row(sql("warehouse.billing", "summary"), batch=batch_id)
+    if row is None:
+        raise ConfigurationError(f"batch {batch_id!r} is unknown; see billing.batch")
+    return dict(row)
+
+
+def decide(
+    store: Store, config: Config, batch_id: str, step: Step, *, airflow_user: str, approved: bool, content_hash: str, run_id: str
+) -> None:  # fmt: skip
+    """
+    Store one person's decision on the content they were shown.
+
+    Raises GateFailed when the person may not (not assigned, the preparer approving, changed content) and on a reject.
+    """
+    person = config.person_of(airflow_user)
+    if step not in person.may:
+        raise GateFailed(f"{airflow_user} may not {step} billing batches; psflow.yaml names who may")
+    try:
+        with store.transaction(f"billing.{step}"):
+            store.run(
+                sql("warehouse.billing", "decide"), batch=batch_id, step=step, person=person.person, user=airflow_user,
+                decision="approved" if approved else "rejected", hash=content_hash, run=run_id,
+            )  # fmt: skip
+            came_from = ["checked"] if step == "submit" else ["submitted"]
+            if not _move(store, batch_id, _RESULT[step] if approved else "rejected", came_from):
+                raise GateFailed(f"batch {batch_id} is not waiting for anyone to {step} it")
+    except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation) as error:
+        raise GateFailed(f"batch {batch_id} was not {_RESULT[step]}: {error.diag.message_primary}") from None
+    if not approved:
+        raise GateFailed(f"batch {batch_id} was rejected by {airflow_user}; nothing is posted")
+
+
+def find(store: Store, batch_id: str) -> Row:
+    """Return a batch's row. Raises ConfigurationError when there is none."""
+    found = store.row("select * from billing.batch where batch_id = %(batch)s", batch=batch_id)
+    if found is None:
+        raise ConfigurationError(f"batch {batch_id!r} is unknown; see billing.batch")
+    return found
+
+
+def _content_hash(store: Store, batch_id: str) -> str | None:
+    found: str | None = store.value("select billing.content_hash(%(batch)s)", batch=batch_id)
+    return found
+
+
+def _move(store: Store, batch_id: str, to: str, allowed: list[str], content_hash: str | None = None) -> bool:
+    return bool(
+        store.run(
+            "update billing.batch set state = %(to)s, content_hash = coalesce(%(hash)s, content_hash) "
+            "where batch_id = %(batch)s and state = any(%(allowed)s)",
+            to=to, batch=batch_id, allowed=allowed, hash=content_hash,
+        )  # fmt: skip
+    )

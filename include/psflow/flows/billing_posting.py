@@ -1,0 +1,173 @@
+"""
+An approved batch becomes posted invoices: release, draft, read back, post. Each step may run again at any time.
+
+Released are invoices, charges and draft effects in one transaction that checks gate, approval and data once more.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+
+from psflow.config import Config
+from psflow.contracts import Invoice, Period
+from psflow.errors import GateFailed, NeedsReview, Rejected
+from psflow.flows.billing import find, stage_difference
+from psflow.flows.effects import drive
+from psflow.rules.billing import read_back_breaks
+from psflow.store import crosswalk, effects, exceptions
+from psflow.store.connection import Row, Store, sql
+from psflow.store.effects import NewEffect
+from psflow.systems.ports import Erp, ErpInvoice
+
+
+def release(store: Store, config: Config, erp: Erp, batch_id: str) -> int:
+    """
+    Turn an approved batch into invoices, charges and the effects that draft them; return the number of invoices.
+
+    Raises GateFailed, and nothing is posted, without a gate verdict and two people's approval of exactly this
+    content, or when the data behind one line is no longer what was frozen (the batch is stale then).
+    """
+    if find(store, batch_id)["state"] not in ("released", "posted"):
+        try:
+            with store.transaction("billing.release"):
+                _release(store, erp, batch_id)
+        except psycopg.errors.CheckViolation as error:
+            raise GateFailed(f"batch {batch_id} is not posted: {error.diag.message_primary}") from None
+        except _Stale:
+            with store.transaction("billing.stale"):
+                store.run("update billing.batch set state = 'stale' where batch_id = %(batch)s", batch=batch_id)
+            raise
+    return len(_invoices(store, batch_id))
+
+
+class _Stale(GateFailed):
+    """What was frozen is not what would be frozen now."""
+
+
+def _release(store: Store, erp: Erp, batch_id: str) -> None:
+    batch = store.row("select * from billing.batch where batch_id = %(batch)s for update", batch=batch_id) or {}
+    if batch["state"] != "approved":
+        raise GateFailed(f"batch {batch_id} is {batch['state']}, not approved; nothing is posted")
+    _refuse_moved(store, batch)
+    store.run(sql("warehouse.billing", "invoices"), batch=batch_id)
+    store.run(sql("warehouse.billing", "invoice_lines"), batch=batch_id)
+    store.run(sql("warehouse.billing", "charges"), batch=batch_id)
+    effects.register(
+        store,
+        [
+            NewEffect(erp.key, "draft_invoice", row["invoice_key"], _document(store, erp, row), row["engagement_id"], batch_id)
+            for row in _invoices(store, batch_id)
+        ],
+    )
+    store.run("update billing.batch set state = 'released' where batch_id = %(batch)s", batch=batch_id)
+
+
+def _refuse_moved(store: Store, batch: Row) -> None:
+    stage_difference(store, batch["legal_entity_id"], Period(name=batch["period"]).end)
+    moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
+    if moved:
+        some = ", ".join(moved[:5])
+        raise _Stale(f"batch {batch['batch_id']} is stale: {len(moved)} lines changed since ({some}); run billing again")
+
+
+def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:
+    party = crosswalk.external(store, "customer", row["customer_id"], erp)
+    if party is None:
+        raise NeedsReview(f"invoice {row['invoice_key']}: customer {row['customer_id']} is not in {erp.key}; activate the deal")
+    lines = store.rows(sql("warehouse.billing", "document_lines"), invoice=row["invoice_key"])
+    fields = ("invoice_key", "project_code", "legal_entity_id", "currency", "invoiced_on")
+    invoice = Invoice(customer_ref=party, lines=tuple(lines), **{f: row[f] for f in fields})
+    return invoice.model_dump(mode="json")
+
+
+def draft(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
+    """Draft the batch's invoices in the ERP; return how many are there and how many were refused."""
+    states = drive(store, config, erp, _keys(store, erp, "draft_invoice", batch_id))
+    drafted = sum(row["state"] == "done" for row in states.values())
+    return {"drafted": drafted, "refused": len(states) - drafted}
+
+
+def read_back(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
+    """
+    Compare each draft with what was decided, to the cent, and register the posting of those that agree.
+
+    A stray draft under our reference is cancelled. A document that differs becomes an exception and is not posted.
+    """
+    time.sleep(erp.profile.search_lag_s)  # a document that landed a moment ago must be visible
+    ours = _effects(store, erp, "draft_invoice", batch_id, "done")
+    found = erp.invoices([row["payload"]["invoice_key"] for row in ours])
+    counts = {"agree": 0, "differ": 0, "strays": 0}
+    for row in ours:
+        key = row["payload"]["invoice_key"]
+        documents = [document for document in found if document.reference == key]
+        counts["strays"] += _cancel_strays(store, config, erp, row, documents)
+        counts["agree" if _agree(store, config, erp, row, documents) else "differ"] += 1
+    return counts
+
+
+def _cancel_strays(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> int:
+    strays = [d for d in documents if d.erp_invoice_id != row["external_id"] and d.state not in ("cancelled", "posted")]
+    if strays:
+        key = row["payload"]["invoice_key"]
+        with store.transaction("billing.strays"):
+            keys = effects.register(
+                store,
+                [
+                    NewEffect(erp.key, "cancel_invoice", f"{key}:{d.erp_invoice_id}",
+                              {"invoice_key": key, "erp_invoice_id": d.erp_invoice_id}, row["engagement_id"], row["batch_id"])
+                    for d in strays
+                ],
+            )  # fmt: skip
+        drive(store, config, erp, keys)
+    return len(strays)
+
+
+def _agree(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> bool:
+    invoice = Invoice.model_validate(row["payload"])
+    breaks = read_back_breaks(invoice, row["external_id"], documents)
+    with store.transaction("billing.read_back"):
+        if breaks:
+            found = [exceptions.Finding("billing", "invoice", invoice.invoice_key, b.field, b.value, b.message) for b in breaks]
+            exceptions.open_all(store, config, found)
+        else:
+            exceptions.resolve(store, "billing", "invoice", [invoice.invoice_key])
+            crosswalk.link(store, "invoice", invoice.invoice_key, erp, row["external_id"])
+            post = {"invoice_key": invoice.invoice_key, "erp_invoice_id": row["external_id"]}
+            new = NewEffect(erp.key, "post_invoice", invoice.invoice_key, post, row["engagement_id"], row["batch_id"])
+            effects.register(store, [new])
+    return not breaks
+
+
+def post(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
+    """Post what was read back; return how many are posted. Raises Rejected when the batch is not wholly posted."""
+    states = drive(store, config, erp, _keys(store, erp, "post_invoice", batch_id))
+    posted, wanted = sum(row["state"] == "done" for row in states.values()), len(_invoices(store, batch_id))
+    if posted < wanted:
+        raise Rejected(f"batch {batch_id}: {posted} of {wanted} invoices are posted; the exceptions name the others")
+    with store.transaction("billing.posted"):
+        store.run(
+            "update billing.batch set state = 'posted' where batch_id = %(batch)s and state = 'released'", batch=batch_id
+        )
+    return {"posted": posted}
+
+
+def _invoices(store: Store, batch_id: str) -> list[Row]:
+    return store.rows(
+        "select invoice.*, project.customer_id, project.engagement_id from billing.invoice join core.project "
+        "using (project_code) where batch_id = %(batch)s order by invoice_key",
+        batch=batch_id,
+    )
+
+
+def _effects(store: Store, erp: Erp, capability: str, batch_id: str, state: str | None = None) -> list[Row]:
+    return store.rows(
+        "select * from ops.effect where system = %(system)s and capability = %(capability)s and batch_id = %(batch)s "
+        "and state = coalesce(%(state)s, state) order by effect_key",
+        system=erp.key, capability=capability, batch=batch_id, state=state,
+    )  # fmt: skip
+
+
+def _keys(store: Store, erp: Erp, capability: str, batch_id: str) -> list[str]:
+    return [row["effect_key"] for row in _effects(store, erp, capability, batch_id)]

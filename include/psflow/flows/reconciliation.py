@@ -1,0 +1,69 @@
+"""Prove the numbers: read the ERP's documents back and tie hours, charges, lines, documents and ledger to the cent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psflow.config import Config
+from psflow.store import exceptions
+from psflow.store.connection import Store, sql
+from psflow.systems.ports import Erp, ErpInvoice
+
+_CHUNK = 200
+
+
+def read_erp(store: Store, erp: Erp) -> dict[str, int]:
+    """Read every document that carries one of our references, as it is now; return how many there are."""
+    keys = [row["invoice_key"] for row in store.rows("select invoice_key from billing.invoice order by 1")]
+    read = 0
+    for at in range(0, len(keys), _CHUNK):
+        wanted = keys[at : at + _CHUNK]
+        documents = erp.invoices(wanted)
+        with store.transaction("reconciliation.erp"):
+            _replace(store, wanted, documents)
+        read += len(documents)
+    return {"documents": read}
+
+
+def _replace(store: Store, references: list[str], documents: list[ErpInvoice]) -> None:
+    store.run("delete from core.erp_invoice where reference = any(%(keys)s)", keys=references)
+    for document in documents:
+        store.run(sql("warehouse.reconciliation", "erp_invoice"), **_head(document))
+        of = {"invoice": document.erp_invoice_id}
+        lines = [of | _fields(line) for line in document.lines]
+        store.run_many(sql("warehouse.reconciliation", "erp_invoice_line"), lines)
+        ledger = [of | _fields(line) for line in document.ledger]
+        store.run_many(sql("warehouse.reconciliation", "erp_ledger_line"), ledger)
+
+
+def _head(document: ErpInvoice) -> dict[str, Any]:
+    return {k: v for k, v in _fields(document).items() if k not in ("lines", "ledger")}
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def tie_out(store: Store, config: Config) -> dict[str, int]:
+    """
+    Rebuild `finance.invoice_tie_out`, touching only rows that changed; return comparisons and breaks.
+
+    Each break is an exception for finance until it ties.
+    """
+    with store.transaction("reconciliation.tie_out"):
+        store.run(sql("warehouse.reconciliation", "tie_out"))
+        breaks = store.rows(
+            "select * from finance.invoice_tie_out where status is distinct from 'tied' order by step, record_id"
+        )
+        exceptions.open_all(store, config, [_finding(row) for row in breaks])
+        exceptions.resolve_others(store, "tie_out", "tie_out", [f"{r['step']} {r['record_id']}" for r in breaks])
+        total: int = store.value("select count(*) from finance.invoice_tie_out")
+    return {"comparisons": total, "breaks": len(breaks)}
+
+
+def _finding(row: dict[str, Any]) -> exceptions.Finding:
+    said = f"{row['left_source']} {row['left_value']} {row['unit']}, {row['right_source']} {row['right_value']} {row['unit']}"
+    return exceptions.Finding(
+        "tie_out", "tie_out", f"{row['step']} {row['record_id']}", "difference", str(row["difference"]), said,
+        row["engagement_id"],
+    )  # fmt: skip

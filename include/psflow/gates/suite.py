@@ -1,0 +1,148 @@
+"""
+Run one expectation suite on one frozen batch and return every failing row. Fails closed.
+
+A suite names its table and key in `meta`; the table is a view that shows one batch, chosen by the session setting
+`psflow.batch_id`. Great Expectations takes seconds to load, so it is imported when a gate runs and never before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Protocol
+
+from psflow.errors import ConfigurationError, GateFailed
+
+_EVERY_ROW = 1_000_000_000  # without a limit of ours SQL back ends cut the list of failing keys to 20
+
+
+@dataclass(frozen=True, slots=True)
+class FailingRow:
+    """One value that broke one rule. `says` is the rule in words."""
+
+    key: str
+    field: str
+    value: str | None
+    rule: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a suite said about a batch: rows seen, checks evaluated, rows that failed."""
+
+    rows: int
+    checks: int
+    failing: tuple[FailingRow, ...]
+
+
+class Gate(Protocol):
+    """Anything that judges a frozen batch."""
+
+    def run(self, suite: str, batch_id: str) -> Verdict:
+        """Return the verdict on one batch. Raises GateFailed when there is none to trust."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationGate:
+    """The suites of `expectations/`, run inside the business database at `url`."""
+
+    url: str
+
+    def run(self, suite: str, batch_id: str) -> Verdict:
+        """Return the verdict. Raises GateFailed on an empty batch, a crashed check or an incomplete list of rows."""
+        plan = load(suite)
+        meta = plan["meta"]
+        results = [_Result(r, meta["key"]) for r in _validate(self.url, plan, batch_id)]
+        for result in results:
+            result.must_be_whole(suite)
+        rows = next((r.observed for r in results if r.kind == "expect_table_row_count_to_be_between"), None)
+        if not rows:
+            raise GateFailed(f"{suite}: batch {batch_id} has no rows to judge")
+        return Verdict(int(rows), len(results), tuple(row for r in results for row in r.failing()))
+
+
+def load(suite: str) -> dict[str, Any]:
+    """Return a suite by its name below `expectations/`. Raises ConfigurationError when it is missing or checks nothing."""
+    path = files("psflow_expectations").joinpath(f"{suite}.json")
+    try:
+        plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such suite") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not JSON: {error}") from None
+    if not plan.get("expectations") or {"table", "key"} - set(plan.get("meta", {})):
+        raise ConfigurationError(f"{path}: a suite needs expectations and, in meta, a table and a key")
+    return plan
+
+
+def _validate(url: str, plan: dict[str, Any], batch_id: str) -> list[Any]:
+    import great_expectations as gx
+    from great_expectations.core.expectation_suite import ExpectationSuite, expectationSuiteSchema
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    schema, _, table = plan["meta"]["table"].partition(".")
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    suite = context.suites.add(ExpectationSuite(**expectationSuiteSchema.load(plan)))
+    source = context.data_sources.add_postgres("business", connection_string=_one_batch(url, batch_id))
+    asset = source.add_table_asset(table, table_name=table, schema_name=schema)
+    batch = asset.add_batch_definition_whole_table("batch")
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name="gate", data=batch, suite=suite))
+    wanted = {
+        "result_format": "COMPLETE",
+        "unexpected_index_column_names": [plan["meta"]["key"]],
+        "partial_unexpected_count": _EVERY_ROW,
+    }
+    return list(definition.run(result_format=wanted).results)
+
+
+def _one_batch(url: str, batch_id: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", batch_id):
+        raise GateFailed(f"batch id {batch_id!r} has characters a batch id never has")
+    parts = make_url(url).set(drivername="postgresql+psycopg")
+    given = parts.query.get("options", "")
+    options = f"{given} -c psflow.batch_id={batch_id}".strip()
+    return parts.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+class _Result:
+    """One expectation's result as the library gives it."""
+
+    def __init__(self, result: Any, key: str) -> None:
+        self.kind = result.expectation_config.type
+        self.meta = result.expectation_config.meta or {}
+        self.says = result.expectation_config.description or self.kind
+        self.column = result.expectation_config.kwargs.get("column", "")
+        self.success = bool(result.success)
+        self.crashed = result.exception_info.get("raised_exception", True)
+        self.observed = result.result.get("observed_value")
+        self.unexpected = result.result.get("unexpected_count", 0)
+        self.rows = result.result.get("unexpected_index_list") or []
+        self.key = key
+
+    def must_be_whole(self, suite: str) -> None:
+        """Raise GateFailed unless every failing row is known."""
+        rule = self.meta.get("rule", self.kind)
+        if self.crashed:
+            raise GateFailed(f"{suite}: check {rule} ({self.says}) crashed; see the task log")
+        if len(self.rows) != self.unexpected:
+            raise GateFailed(f"{suite}: check {rule} found {self.unexpected} rows but named {len(self.rows)}")
+        if not self.success and not self.rows:
+            raise GateFailed(f"{suite}: check {rule} ({self.says}) failed on the batch as a whole")
+
+    def failing(self) -> list[FailingRow]:
+        """Return the failing rows; a value is kept as text."""
+        return [
+            FailingRow(str(row[self.key]), self.column, _text(row.get(self.column)), self.meta["rule"], self.says)
+            for row in self.rows
+        ]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,113 @@
+"""
+One connection, one transaction: the only place that commits (a test looks for others).
+
+Nothing is kept unless a `transaction` block ends well. Times come from the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from psflow import crash
+from psflow.errors import ConfigurationError, TransientError
+
+Row = dict[str, Any]
+
+
+def sql(package: str, name: str) -> LiteralString:
+    """Return the text of a `.sql` file of this package, e.g. `sql("warehouse.billing", "candidates")`."""
+    return files(f"psflow.{package}").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+class Store:
+    """An open business database. Statements take named parameters (`%(name)s`) and nothing else."""
+
+    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, url: str, region: str) -> Store:
+        """Connect and check the region. Raises TransientError when unreachable, ConfigurationError when foreign."""
+        try:
+            store = cls(psycopg.connect(url, row_factory=dict_row, application_name="psflow"))
+        except psycopg.OperationalError as error:
+            raise TransientError(f"the business database does not answer: {_first_line(error)}") from None
+        store.claim_region(region)
+        return store
+
+    def claim_region(self, region: str) -> None:
+        """Make this database the region's at first use. Raises ConfigurationError when it is another region's."""
+        with self.transaction("store.region"):
+            self.run("insert into ops.deployment (region) values (%(region)s) on conflict do nothing", region=region)
+            found = self.value("select region from ops.deployment")
+        if found != region:
+            raise ConfigurationError(f"this database serves region {found}, psflow.yaml says {region}: wrong connection")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what was not committed and disconnect."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[None]:
+        """Keep what the block did, all or nothing. `name` names its two crash points."""
+        try:
+            yield
+            crash.point(f"{name}:before-commit")
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+        crash.point(f"{name}:after-commit")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo only this block when it fails, inside a transaction."""
+        with self._connection.transaction():
+            yield
+
+    def rows(self, statement: LiteralString, /, **parameters: Any) -> list[Row]:
+        """Return all rows as dicts."""
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def row(self, statement: LiteralString, /, **parameters: Any) -> Row | None:
+        """Return the first row, or None."""
+        return self._connection.execute(statement, parameters).fetchone()
+
+    def value(self, statement: LiteralString, /, **parameters: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        found = self.row(statement, **parameters)
+        return next(iter(found.values())) if found else None
+
+    def run(self, statement: LiteralString, /, **parameters: Any) -> int:
+        """Run a statement and return how many rows it touched."""
+        return self._connection.execute(statement, parameters).rowcount
+
+    def run_many(self, statement: LiteralString, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run a statement once a row, pipelined, and return how many rows were touched."""
+        if not rows:
+            return 0
+        with self._connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
+            return cursor.rowcount
+
+    @contextmanager
+    def copy(self, statement: LiteralString) -> Iterator[psycopg.Copy]:
+        """Stream rows in through `COPY … FROM STDIN`."""
+        with self._connection.cursor() as cursor, cursor.copy(statement) as stream:
+            yield stream
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,7 @@
+-- Projects whose difference is below or at zero: a credit, which waits (an exception says so).
+select project_code, currency, sum(amount) as amount
+from billing_difference
+where kind <> 'unrated'
+group by project_code, currency
+having sum(amount) <= 0
+order by project_code

@@ -1,0 +1,49 @@
+-- billing: what should be billed up to a day, less what was billed.
+-- grain: entry version; kind charge, reversal, or unrated (a charge without a price: held, never 0)
+-- unit:  minutes; amount in the contract's currency, rounded once per entry, half away from zero
+-- reads: core.time_entry, core.time_entry_head, core.project, core.contract, core.rate, billing.live_charge
+-- owner: finance
+with project as (
+    select project.project_code, contract.rate_card_id, contract.currency
+    from core.project
+    join core.contract using (engagement_id)
+    where contract.legal_entity_id = %(entity)s
+),
+billable as (
+    select entry.time_entry_id, entry.version, entry.project_code, entry.worked_on, entry.billed_role as role,
+           entry.minutes, project.rate_card_id, project.currency
+    from core.time_entry_head head
+    join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.passed_version)
+    join project using (project_code)
+    where entry.is_approved and entry.is_billable and entry.minutes <> 0 and entry.worked_on <= %(until)s
+),
+billed as (
+    select charge.*
+    from billing.live_charge charge
+    join project using (project_code)
+),
+compared as (
+    select billable.*, billed.charge_id as billed_id,
+           (billed.project_code, billed.worked_on, billed.role, billed.minutes)
+               is not distinct from (billable.project_code, billable.worked_on, billable.role, billable.minutes) as is_same,
+           case when (billed.project_code, billed.worked_on, billed.role)
+                         is not distinct from (billable.project_code, billable.worked_on, billable.role)
+                then billed.hourly_rate  -- corrected hours keep the price they were invoiced at
+                else rate.hourly_rate end as hourly_rate
+    from billable
+    left join billed using (time_entry_id)
+    left join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
+        and billable.worked_on >= rate.valid_from and (rate.valid_to is null or billable.worked_on <= rate.valid_to)
+)
+insert into billing_difference
+select time_entry_id || '.' || version, case when hourly_rate is null then 'unrated' else 'charge' end,
+       time_entry_id, version, project_code, worked_on, role, minutes, hourly_rate,
+       billing.round_money(minutes * hourly_rate / 60, currency), currency
+from compared
+where not is_same
+union all
+select billed.charge_id || '.R', 'reversal', billed.time_entry_id, billed.version, billed.project_code,
+       billed.worked_on, billed.role, -billed.minutes, billed.hourly_rate, -billed.amount, billed.currency
+from billed
+left join compared on compared.billed_id = billed.charge_id
+where compared.billed_id is null or (not compared.is_same and compared.hourly_rate is not null)

@@ -1,0 +1,56 @@
+"""A migrated business database for each test: a copy of one template made once a session."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from psflow.sandbox.postgres import Server
+from psflow.store.connection import Store
+from psflow.warehouse import migrate
+
+_NUMBER = itertools.count(1)
+REGION = "eu-west"
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> str:
+    """Name of the migrated template database."""
+    _admin(postgres, "create database psflow_template")
+    migrate.upgrade(postgres.url("psflow_template"))
+    return "psflow_template"
+
+
+@pytest.fixture
+def admin_url(postgres: Server, template: str) -> Iterator[str]:
+    """URL of a fresh business database, as its owner."""
+    name = f"psflow_test_{next(_NUMBER)}"
+    _admin(postgres, f"create database {name} template {template}")
+    yield postgres.url(name)
+    _admin(postgres, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def app_url(admin_url: str) -> str:
+    """URL of the same database as the role the flows run as."""
+    return as_role(admin_url, "psflow_app")
+
+
+@pytest.fixture
+def store(app_url: str) -> Iterator[Store]:
+    """An open store, as the role the flows run as."""
+    with Store.open(app_url, REGION) as opened:
+        yield opened
+
+
+def as_role(url: str, role: str) -> str:
+    """Return the URL with which everything runs as `role`."""
+    return f"{url}?options=-c%20role%3D{role}"
+
+
+def _admin(server: Server, statement: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
