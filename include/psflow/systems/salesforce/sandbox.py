@@ -78,7 +78,9 @@ class _Salesforce:
         now = dt.datetime.now(dt.UTC).isoformat()
         stamp = record.get("SystemModstamp", now)
         body = {"IsDeleted": False, "CurrencyIsoCode": "USD"} | {s: stamp for s in STAMPS} | record
-        body["Id"] = id18(str(record["Id"]))
+        for name in ("Id", "AccountId", "OpportunityId"):
+            if body.get(name):
+                body[name] = id18(str(body[name]))
         return row(kind, body)
 
     def guard(self, shelf: Shelf, call: Call) -> Response | None:

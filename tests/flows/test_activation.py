@@ -1,0 +1,134 @@
+"""A won deal becomes one project in ERP and PSA, or none and an exception."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psflow.errors import GateFailed, Rejected, UncertainOutcome
+from psflow.flows import activation
+
+from tests.flows.conftest import Firm
+
+
+def states(firm: Firm) -> dict[str, str]:
+    return {r["engagement_id"]: r["state"] for r in firm.store.rows("select engagement_id, state from ops.workflow")}
+
+
+def workspaces(firm: Firm) -> int:
+    return int(firm.kantata.state()["records"].get("workspaces", 0))
+
+
+def test_a_won_deal_becomes_a_project_in_both_systems_and_the_crm_knows_it(firm: Firm) -> None:
+    engagement = firm.start()
+    assert states(firm) == {engagement: "active"}
+    assert (len(firm.erp.parties), len(firm.erp.projects), workspaces(firm)) == (1, 1, 1)
+    deal = firm.salesforce.control("state")
+    assert deal["writes"] == 1
+    project = firm.store.row("select * from core.project")
+    assert project and project["project_code"] == "P-" + engagement.removeprefix("E-")
+    assert firm.erp.projects["1"]["customer_ref"] == "1"
+
+
+def test_an_open_deal_starts_nothing(firm: Firm) -> None:
+    firm.win(IsWon=False, IsClosed=False)
+    assert firm.sync()["start"] == []
+
+
+def test_the_same_event_twice_starts_one_engagement(firm: Firm) -> None:
+    firm.win()
+    first, again = firm.sync(), firm.sync()
+    assert (first["engagements"], again["engagements"]) == (1, 0)
+    assert first["start"] == again["start"]
+
+
+def test_activating_twice_writes_once(firm: Firm) -> None:
+    engagement = firm.start()
+    calls = list(firm.erp.calls)
+    writes = firm.kantata.state()["writes"], firm.salesforce.state()["writes"]
+    firm.activate(engagement)
+    assert firm.erp.calls == calls
+    assert (firm.kantata.state()["writes"], firm.salesforce.state()["writes"]) == writes
+
+
+def test_all_reasons_are_told_at_once_each_with_its_owner(firm: Firm) -> None:
+    firm.win(Legal_Entity__c="Meridian Mars", Rate_Card__c=None)
+    (run,) = firm.sync()["start"]
+    with pytest.raises(GateFailed, match="Meridian Mars.*rate_card is empty"):
+        activation.check(firm.store, firm.config, **run)
+    assert states(firm) == {run["engagement_id"]: "blocked"}
+    found = [(e["rule"], e["field"], e["value"], e["owner_team"]) for e in firm.exceptions()]
+    assert found == [
+        ("legal_entity", "legal_entity", "Meridian Mars", "sales operations"),
+        ("rate_card", "rate_card", None, "finance"),
+    ]
+    assert firm.erp.calls == [] and workspaces(firm) == 0
+
+
+def test_a_fixed_deal_starts_again_and_its_exceptions_close(firm: Firm) -> None:
+    firm.win(Legal_Entity__c="Meridian Mars")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(GateFailed):
+        activation.check(firm.store, firm.config, **run)
+    assert firm.sync()["restart"] == []
+    firm.win(Legal_Entity__c="Meridian US")
+    assert firm.sync()["restart"] == [run]
+    firm.activate(**run)
+    assert states(firm) == {run["engagement_id"]: "active"} and firm.exceptions() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"CurrencyIsoCode": "EUR"}, "the deal is in EUR, the rate card in USD"),
+        ({"Start_Date__c": "2025-12-31"}, "no rate on the start date"),
+        ({"Start_Date__c": None}, "no start date"),
+        ({"Rate_Card__c": "Gold"}, "'Gold' is not one we map; known: Standard"),
+        ({"Contract_Type__c": "Fixed Fee"}, "'Fixed Fee' is not one we map; known: Time and Materials"),
+    ],
+)
+def test_a_deal_that_could_not_be_billed_is_blocked(firm: Firm, fields: dict[str, Any], reason: str) -> None:
+    firm.win(**fields)
+    (run,) = firm.sync()["start"]
+    with pytest.raises(GateFailed, match=reason):
+        activation.check(firm.store, firm.config, **run)
+
+
+def test_a_time_out_after_commit_in_the_psa_ends_with_one_workspace(firm: Firm) -> None:
+    firm.kantata.arm("POST /api/v1/workspaces", "timeout_after_commit")
+    engagement = firm.start()
+    assert workspaces(firm) == 1 and states(firm) == {engagement: "active"}
+    effect = firm.store.row("select * from ops.effect where capability = 'create_project' and system = 'kantata'")
+    assert effect and (effect["state"], effect["attempts"]) == ("done", 2)
+
+
+def test_a_lost_answer_in_the_erp_ends_with_one_project(firm: Firm) -> None:
+    lost = iter([True])
+
+    def drop(when: str, capability: str) -> None:
+        if (when, capability) == ("after", "create_project") and next(lost, False):
+            raise UncertainOutcome("reset")
+
+    firm.erp.fail = drop
+    firm.start()
+    assert len(firm.erp.projects) == 1 and firm.erp.calls.count("create_project") == 1
+
+
+def test_a_throttled_write_is_sent_again_and_uses_no_attempt(firm: Firm) -> None:
+    firm.kantata.arm("POST /api/v1/workspaces", "throttle")
+    firm.start()
+    effect = firm.store.row("select * from ops.effect where capability = 'create_project' and system = 'kantata'")
+    assert effect and (effect["state"], effect["attempts"]) == ("done", 1)
+
+
+def test_a_refusal_in_the_psa_closes_the_erp_project_and_deletes_nothing(firm: Firm) -> None:
+    firm.win(Start_Date__c="2026-10-01")
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    firm.kantata.control("reset")  # the PSA lost the rate card: it refuses the workspace
+    with pytest.raises(Rejected, match="Rate card is invalid"):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    assert [p["state"] for p in firm.erp.projects.values()] == ["closed"]
+    assert states(firm) == {run["engagement_id"]: "compensated"}
+    assert [e["rule"] for e in firm.exceptions()] == ["effect"]
