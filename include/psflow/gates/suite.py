@@ -88,8 +88,8 @@ def _validate(url: str, plan: dict[str, Any], batch_id: str) -> list[Any]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     suite = context.suites.add(ExpectationSuite(**expectationSuiteSchema.load(plan)))
-    source = context.data_sources.add_postgres("business", connection_string=_one_batch(url, batch_id))
-    asset = source.add_table_asset(table, table_name=table, schema_name=schema)
+    source = context.data_sources.add_postgres("business", connection_string=_one_batch(url, schema, batch_id))
+    asset = source.add_table_asset(table, table_name=table)
     batch = asset.add_batch_definition_whole_table("batch")
     definition = context.validation_definitions.add(gx.ValidationDefinition(name="gate", data=batch, suite=suite))
     wanted = {
@@ -100,14 +100,15 @@ def _validate(url: str, plan: dict[str, Any], batch_id: str) -> list[Any]:
     return list(definition.run(result_format=wanted).results)
 
 
-def _one_batch(url: str, batch_id: str) -> str:
+def _one_batch(url: str, schema: str, batch_id: str) -> str:
+    """Return the URL whose sessions see one batch only, in one schema."""
     from sqlalchemy.engine import make_url
 
     if not re.fullmatch(r"[A-Za-z0-9._-]+", batch_id):
         raise GateFailed(f"batch id {batch_id!r} has characters a batch id never has")
     parts = make_url(url).set(drivername="postgresql+psycopg")
     given = parts.query.get("options", "")
-    options = f"{given} -c psflow.batch_id={batch_id}".strip()
+    options = f"{given} -c search_path={schema} -c psflow.batch_id={batch_id}".strip()
     return parts.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
