@@ -97,8 +97,14 @@ def load(path: Path | None = None) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(path, tree, item["loc"], item["msg"], item["input"]) for item in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from None
+        found = error.errors()
+        # a list whose every item is refused is also called too short: that says nothing more
+        told = [e for e in found if e["type"] != "too_short" or not any(_within(e["loc"], o["loc"]) for o in found)]
+        raise ConfigurationError("\n".join(_explain(path, tree, e["loc"], e["msg"], e["input"]) for e in told)) from None
+
+
+def _within(outer: tuple[int | str, ...], inner: tuple[int | str, ...]) -> bool:
+    return len(outer) < len(inner) and inner[: len(outer)] == outer
 
 
 def _explain(path: Path, tree: Any, loc: tuple[int | str, ...], message: str, value: Any) -> str:

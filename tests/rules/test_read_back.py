@@ -1,0 +1,52 @@
+"""A document is posted only when it says to the cent what was decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from psflow.contracts import Invoice, InvoiceLine
+from psflow.rules.billing import read_back_breaks
+from psflow.systems import ErpInvoice, ErpInvoiceLine
+
+INVOICE = Invoice(
+    invoice_key="B.1", project_code="P-1", customer_ref="7", legal_entity_id="MER-US", currency="USD",
+    invoiced_on=dt.date(2026, 10, 31),
+    lines=(InvoiceLine(line_key="B.1.1", role="Partner", hours=Decimal("1.5"), hourly_rate=Decimal("320"), amount=Decimal("480")),),
+)  # fmt: skip
+
+
+def document(number: str = "1", amount: str = "480.00", **fields: Any) -> ErpInvoice:
+    line = ErpInvoiceLine("l", fields.pop("line_key", "B.1.1"), Decimal("1.5"), Decimal("320"), Decimal(amount))
+    plain: dict[str, Any] = {
+        "erp_invoice_id": number, "reference": "B.1", "number": None, "state": "draft", "currency": "USD",
+        "untaxed_amount": Decimal(amount), "total_amount": Decimal(amount), "erp_move_id": None, "lines": (line,), "ledger": (),
+    }  # fmt: skip
+    return ErpInvoice(**(plain | fields))
+
+
+def test_a_document_that_agrees_has_no_breaks() -> None:
+    assert read_back_breaks(INVOICE, "1", [document()]) == []
+
+
+def test_a_cancelled_twin_does_not_matter_and_a_posted_one_does() -> None:
+    assert read_back_breaks(INVOICE, "1", [document(), document("2", state="cancelled")]) == []
+    (found,) = read_back_breaks(INVOICE, "1", [document(), document("2", state="posted")])
+    assert found.message == "document 2 is posted under the same reference"
+
+
+@pytest.mark.parametrize(
+    ("documents", "field"),
+    [
+        ([], "erp_invoice_id"),
+        ([document(state="cancelled")], "erp_invoice_id"),
+        ([document(amount="480.01")], "line B.1.1"),
+        ([document(line_key=None)], "line (a line without our key)"),
+        ([document(currency="EUR")], "currency"),
+        ([document(untaxed_amount=Decimal("479.99"))], "amount"),
+    ],
+)
+def test_a_document_that_differs_by_anything_is_told(documents: list[ErpInvoice], field: str) -> None:
+    assert field in [b.field for b in read_back_breaks(INVOICE, "1", documents)]
