@@ -15,6 +15,8 @@ import pytest
 import requests
 import uvicorn
 
+from tests.systems import tryton_fixture
+
 CONTROL = "control-token"
 
 
@@ -76,3 +78,6 @@ def kantata_sandbox(serve: Callable[[str], Sandbox]) -> Sandbox:
     sandbox = serve("kantata")
     sandbox.load(bearer="swordfish", hang_s=1.5)
     return sandbox
+
+
+tryton_server = tryton_fixture.tryton_server

@@ -118,6 +118,11 @@ class Vendors:
         with self._shelf(vendor) as shelf:
             return shelf.state()
 
+    def records(self, vendor: Vendor, kind: str) -> list[dict[str, Any]]:
+        """Return a kind's records as the vendor keeps them."""
+        with self._shelf(vendor) as shelf:
+            return shelf.select(kind, "true", [], "ORDER BY length(id), id")
+
     def reset(self) -> None:
         """Forget records, counters and faults of both; credentials and settings stay."""
         for vendor in VENDORS:

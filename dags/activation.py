@@ -1,0 +1,46 @@
+"""
+### Activation
+
+One run a won deal, started by `sync_salesforce`: gates, then customer and project shell in Tryton, the delivery project
+in Kantata, and engagement and project code back on the deal. The truth about its state is `ops.workflow`. Owner: PMO.
+
+**If it fails**
+
+- **`gates`**: the deal is blocked. Each reason is in the log and in `ops.exceptions` with its owner and fix. Correct it
+  at its source; the next sync runs this again by itself.
+- **`create_in_erp`**: *refused*: the effect's exception has Tryton's words; correct the cause, clear the task. Safe to
+  clear at any time: what was sent is looked up before it is sent again.
+- **`create_in_psa`**: as above; but refused for good, the shell in Tryton is closed and the deal is `compensated`.
+- **`finish`**: as `create_in_erp`, with Salesforce. Both projects exist; only the deal does not say so yet.
+"""
+
+from airflow.sdk import DAG, Param
+
+from psflow_airflow.operators.activation import ActivationGateOperator
+from psflow_airflow.operators.kantata import KantataCreateProjectOperator
+from psflow_airflow.operators.salesforce import SalesforceUpdateOpportunityOperator
+from psflow_airflow.operators.tryton import TrytonCreateProjectOperator
+from psflow_airflow.recovery import RETRIES
+
+with DAG(
+    "activation",
+    schedule=None,
+    catchup=False,
+    params={
+        "engagement_id": Param(type="string", minLength=1, description="e.g. E-1001"),
+        "epoch": Param(type="integer", minimum=1, description="how often the deal was won"),
+    },
+    default_args={
+        "owner": "pmo",
+        "engagement_id": "{{ params.engagement_id }}",
+        "epoch": "{{ params.epoch }}",
+        **RETRIES,
+    },
+    tags=["process:activation", "writes:erp", "writes:psa", "writes:crm", "owner:pmo"],
+    doc_md=__doc__,
+):
+    gates = ActivationGateOperator(task_id="gates")
+    create_in_erp = TrytonCreateProjectOperator(task_id="create_in_erp")
+    create_in_psa = KantataCreateProjectOperator(task_id="create_in_psa")
+    finish = SalesforceUpdateOpportunityOperator(task_id="finish")
+    gates >> create_in_erp >> create_in_psa >> finish

@@ -1,0 +1,121 @@
+"""What the demo must be able to show: counts from every system, the checks on them, and a digest of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from psflow import config
+from psflow.sandbox import firm
+from psflow.sandbox.vendors import VENDORS
+from psflow.systems.transport import Transport
+from psflow.systems.tryton.client import Tryton
+
+if TYPE_CHECKING:
+    from psflow.sandbox.stack import Stack
+
+_TABLES = """
+select schemaname, tablename from pg_tables
+where schemaname in ('raw', 'core', 'billing', 'finance') or (schemaname, tablename) in (('ops', 'effect'), ('ops', 'approval'))
+order by 1, 2
+"""
+
+
+def erp(stack: Stack) -> Tryton:
+    """Return the ERP as the pipeline sees it."""
+    profile = config.load(stack.project / "psflow.yaml").systems["tryton"]
+    transport = Transport("tryton", stack.tryton.url, profile.deadline_s)
+    return Tryton(
+        transport, profile, stack.tryton.login, stack.tryton.password, stack.tryton.database, stack.tryton.company
+    )
+
+
+def digest(stack: Stack) -> dict[str, str]:
+    """Return thing -> what it looks like: each business table, the ERP's records, the vendors' write counters."""
+    found: dict[str, str] = {}
+    with psycopg.connect(stack.database_url("psflow")) as db:
+        for schema, table in db.execute(_TABLES).fetchall():
+            row = sql.SQL("select count(*) || ' rows ' || md5(string_agg(t::text, '|' order by t::text)) from {} t")
+            found[f"{schema}.{table}"] = str((db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0])
+    found |= {f"tryton {model}": str(newest) for model, newest in erp(stack).newest_write().items()}
+    return found | {f"{vendor} writes": str(stack.vendors.state(vendor)["writes"]) for vendor in VENDORS}
+
+
+def measure(stack: Stack) -> dict[str, Any]:
+    """Return the summary's numbers, each read from where it is true."""
+    with psycopg.connect(stack.database_url("psflow")) as db:
+
+        def one(query: Any) -> Any:
+            return (db.execute(query).fetchone() or [None])[0]
+
+        counts = {
+            "opportunities_won": one("select count(*) from core.opportunity where is_won and is_closed"),
+            "engagements_active": one("select count(*) from ops.workflow where state = 'active'"),
+            "engagements_blocked": one("select count(*) from ops.workflow where state = 'blocked'"),
+            "time_entries_loaded": one("select count(*) from core.time_entry_head"),
+            "time_entries_held": one("select count(*) from core.time_entry_head where state = 'held'"),
+            "charges": one("select count(*) from billing.charge"),
+            "exceptions_open": one("select count(*) from ops.exceptions where state = 'open'"),
+            "tie_out_comparisons": one("select count(*) from finance.invoice_tie_out"),
+            "tie_out_breaks": one("select count(*) from finance.invoice_tie_out where status is distinct from 'tied'"),
+            "effects_open": one("select count(*) from ops.effect where state <> 'done'"),
+        }
+        invoiced = db.execute("select currency, sum(amount) from billing.invoice group by 1 order by 1").fetchall()
+        references = [key for (key,) in db.execute("select invoice_key from billing.invoice order by 1").fetchall()]
+    documents = erp(stack).invoices(references)
+    posted = [d for d in documents if d.state in ("posted", "paid")]
+    return counts | {
+        "invoices_posted": len(posted),
+        "erp_documents": len(documents),
+        "erp_projects": erp(stack).newest_write()["project.work"][0],
+        "psa_projects": stack.vendors.state("kantata")["records"].get("workspaces", 0),
+        "invoiced_by_currency": {currency: _cents(amount) for currency, amount in invoiced},
+        "erp_posted_by_currency": {
+            currency: _cents(sum((d.untaxed_amount for d in posted if d.currency == currency), Decimal()))
+            for currency in sorted({d.currency for d in posted})
+        },
+        "faults_injected": {
+            "kantata": stack.vendors.state("kantata")["faults"],
+            "tryton": stack.tryton.state()["faults"],
+        },
+    }
+
+
+def _cents(amount: Decimal) -> str:
+    return f"{amount:.2f}"
+
+
+def checks(summary: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return (what, expected, found) of everything that must hold; the expected side is the firm's own plan."""
+    plan = firm.expected()
+    wanted: dict[str, Any] = {
+        "opportunities_won": plan.won,
+        "engagements_active": plan.active,
+        "engagements_blocked": plan.blocked,
+        "erp_projects": plan.active,
+        "psa_projects": plan.active,
+        "time_entries_loaded": plan.loaded,
+        "time_entries_held": plan.held,
+        "charges": plan.charges,
+        "invoices_posted": plan.invoices,
+        "erp_documents": plan.invoices,
+        "invoiced_by_currency": {"USD": _cents(plan.amount)},
+        "erp_posted_by_currency": {"USD": _cents(plan.amount)},
+        "faults_injected": {"kantata": {"timeout_after_commit": 1}, "tryton": {"timeout_after_commit": 1}},
+        "tie_out_breaks": 0,
+        "effects_open": 0,
+        "second_pass_changes": 0,
+    }
+    return [(name, value, summary.get(name)) for name, value in wanted.items()]
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return the names of what differs."""
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+Say = Callable[[str], None]

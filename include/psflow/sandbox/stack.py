@@ -1,0 +1,214 @@
+"""
+The local stack of one state folder: Postgres, then Tryton, the vendor sandboxes and Airflow side by side.
+
+The folder is `PSFLOW_STATE_DIR` or `.runtime` of the project. One `up` or `down` works on it at a time; both may find
+whatever a killed one left behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import psflow
+from psflow.errors import ConfigurationError, PsflowError
+from psflow.sandbox.airflow import COMPONENTS, Airflow
+from psflow.sandbox.postgres import Postgres, Server, server
+from psflow.sandbox.processes import end, find, leaders, marked
+from psflow.sandbox.tryton import TrytonServer
+from psflow.sandbox.vendors import VENDORS, Vendors
+
+DATABASES = ("psflow", "airflow", "tryton")
+_MARK = "PSFLOW_STACK"  # in the environment of everything a stack starts
+
+
+def project_root() -> Path:
+    """Return the project's folder: where the editable install lies, else the current folder or one above it."""
+    installed = Path(psflow.__file__).resolve().parents[2]
+    for folder in (installed, Path.cwd(), *Path.cwd().parents):
+        if (folder / "psflow.yaml").exists() and (folder / "dags").is_dir():
+            return folder
+    raise ConfigurationError(f"no psflow project in {Path.cwd()} or above it: go to the folder that holds psflow.yaml")
+
+
+def state_folder(project: Path) -> Path:
+    """Return where all state of the stack lies: PSFLOW_STATE_DIR, or .runtime in the project."""
+    return Path(os.environ.get("PSFLOW_STATE_DIR") or project / ".runtime").absolute()
+
+
+class Stack:
+    """All services of one state folder. `with Stack():` has them up inside and down after."""
+
+    def __init__(self, state: Path | None = None, project: Path | None = None) -> None:
+        self.project = project or project_root()
+        self.state = state or state_folder(self.project)
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            self.postgres: Server = server(self.state / "postgres")
+            self.vendors = Vendors(self.state / "vendors")
+            self.airflow = Airflow(self.state / "airflow", self.postgres, self.project)
+            self.tryton = TrytonServer(self.state / "tryton", self.postgres)
+        except OSError as error:
+            why = f"{error.strerror}: {error.filename}"
+            raise ConfigurationError(
+                f"cannot use {self.state} ({why}); set PSFLOW_STATE_DIR to a folder of yours"
+            ) from None
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def database_url(self, role: str = "psflow_app") -> str:
+        """URL of the business database as the role that flows run as, `psflow_finance` that reads, or `psflow`."""
+        return self.postgres.url("psflow", role)
+
+    def up(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """
+        Start what does not run and wait until all of it answers; `say` hears each service that does.
+
+        Whatever goes wrong, Ctrl-C included, everything is stopped again before the error leaves.
+        """
+        with self._alone():
+            os.environ[_MARK] = str(self.state)
+            try:
+                self.postgres.start()
+                for database in DATABASES:
+                    self.postgres.ensure_database(database, database)
+                say("postgres")
+                self._together(say)
+            except BaseException:
+                self._stop()
+                raise
+
+    def down(self) -> None:
+        """Stop everything, whoever started it; what was kept stays."""
+        with self._alone():
+            self._stop()
+
+    def forget(self) -> None:
+        """Stop everything and delete what was kept, also what lies outside the state folder."""
+        self.down()
+        if isinstance(self.postgres, Postgres):
+            self.postgres.remove()
+        for folder in ("airflow", "vendors", "tryton", "demo"):
+            shutil.rmtree(self.state / folder, ignore_errors=True)
+
+    def renew(self) -> None:
+        """Stop everything and forget all business: databases and vendors' records. What was built once stays."""
+        with self._alone():
+            self._stop()
+            self.postgres.start()
+            for database in DATABASES:
+                self.postgres.drop_database(database)
+            self.vendors.reset()
+            self.tryton.reset_faults()
+
+    def migrate(self) -> str:
+        """Bring the business database to this version and return its revision."""
+        from psflow.warehouse import migrate
+
+        self.postgres.ensure_database("psflow", "psflow")
+        for role in ("psflow_app", "psflow_finance"):  # made here so that they may log in and the owner makes no roles
+            self.postgres.ensure_role(role)
+        return migrate.upgrade(self.database_url("psflow"))
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return service -> {running, pid, url, healthy}."""
+        parts = leaders(_MARK, str(self.state))
+        airflow = {name: parts[name] for name in COMPONENTS if name in parts}
+        found: dict[str, dict[str, Any]] = {
+            "postgres": _row(self.postgres.running, self.postgres.pid, _without_login(self.postgres)),
+            **{vendor: self._vendor(vendor) for vendor in VENDORS},
+            "tryton": _row(self.tryton.running, parts.get("server"), self.tryton.url),
+            "airflow": _row(len(airflow) == len(COMPONENTS), airflow.get("api-server"), self.airflow.url),
+        }
+        found["airflow"] |= {"components": airflow, "healthy": bool(airflow) and self.airflow.healthy()}
+        return found
+
+    def logs(self) -> dict[str, Path]:
+        """Return service -> its log file, of those that have one."""
+        places = {"postgres": self.state / "postgres" / "postgres.log"}
+        places |= {vendor: self.state / "vendors" / f"{vendor}.log" for vendor in VENDORS}
+        places |= {path.stem: path for path in sorted((self.state / "tryton").glob("*.log"))}
+        places |= {path.stem: path for path in sorted((self.state / "airflow").glob("*.log"))}
+        return {service: path for service, path in places.items() if path.exists()}
+
+    def _together(self, say: Callable[[str], None]) -> None:
+        steps: dict[str, Callable[[], object]] = {
+            "business database": self.migrate,
+            "vendors": self.vendors.start,
+            "tryton": self.tryton.start,
+            "airflow": self.airflow.start,
+        }
+        with ThreadPoolExecutor(len(steps)) as pool:
+            futures = {pool.submit(step): name for name, step in steps.items()}
+            try:
+                for future in as_completed(futures):
+                    _result(futures[future], future)
+                    say(futures[future])
+            except BaseException:
+                self._stop()  # ends what the other steps wait for, so that they end too
+                raise
+
+    def _stop(self) -> None:
+        self.airflow.stop()
+        self.vendors.stop()
+        self.tryton.stop()
+        end(marked(_MARK, str(self.state)))  # what a killed `up` had started and not yet noted
+        self.postgres.stop()
+
+    def _vendor(self, vendor: str) -> dict[str, Any]:
+        note = self.vendors.state_dir / f"{vendor}.pid"
+        pid = int(note.read_text() or 0) if note.exists() else None
+        process = find(pid, str(self.vendors.state_dir / f"{vendor}.sqlite"))
+        port = self.vendors.ports[vendor]
+        return _row(process is not None, process.pid if process else None, f"http://127.0.0.1:{port}")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder's lock; the system drops it when the holder dies, however it dies."""
+        with (self.state / "stack.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigurationError(
+                    f"another psflow starts or stops the stack in {self.state}; wait for it, or end it with Ctrl-C"
+                ) from None
+            yield
+
+
+def _result(service: str, future: Future[object]) -> None:
+    try:
+        future.result()
+    except PsflowError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{service} did not start: {type(error).__name__}: {error}") from error
+
+
+def _row(running: bool, pid: int | None, url: str) -> dict[str, Any]:
+    return {"running": running, "pid": pid, "url": url, "healthy": running and _answers(url)}
+
+
+def _without_login(postgres: Server) -> str:
+    return f"postgresql://{postgres.url().rpartition('@')[2]}" if postgres.passwords else ""
+
+
+def _answers(url: str) -> bool:
+    where = urlsplit(url)
+    try:
+        socket.create_connection((where.hostname or "127.0.0.1", where.port or 5432), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""
+Tryton's JSON-RPC over the one transport: how values are written, how a session is kept, what each error means.
+
+`POST /<database>/rpc/` with exactly id, method and params: an error of the application then comes as 200 with
+`"error"`. A number of a Float field is a JSON number, one of a Numeric field is `{"__class__": "Decimal"}`; neither
+is ever a float here. Source: trytond 8.2, protocols/dispatcher.py and jsonrpc.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from psflow.contracts import OpenEffect
+from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
+from psflow.systems.transport import Reply, Transport
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_LOCK = b"could not obtain lock"  # a row lock is asked for without waiting, always before the commit
+
+
+class Warned(Rejected):
+    """Tryton wants a confirmation. `name` is `<digest>.<kind>`; `code` is the kind."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message, name.rpartition(".")[2])
+        self.name = name
+
+
+@dataclass(slots=True)
+class Rpc:
+    """One login on one database. It signs in at the first call, and again when its session is over."""
+
+    transport: Transport
+    database: str
+    login: str
+    password: str = field(repr=False)
+    context: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _session: str | None = field(default=None, init=False, repr=False)
+
+    def read(self, method: str, *params: Any, **context: Any) -> Any:
+        """
+        Call a method that changes nothing and return its result; `context` is added to the user's own.
+
+        Raises Rejected (UserError and such), TransientError, or ConfigurationError when the login is refused.
+        """
+        fresh = self._session is None
+        try:
+            return self._ask(method, params, context)
+        except TransientError as error:
+            if fresh or "answered 401" not in str(error):  # Transport's words for a status it calls transient
+                raise
+            self._session = None
+            return self._ask(method, params, context)
+
+    def write(self, effect: OpenEffect, method: str, *params: Any) -> Any:
+        """
+        Call a method that changes something and return its result.
+
+        Raises Rejected; TransientError when nothing was applied (no connection, 401, 429, a lock somebody else
+        holds, a record changed in between); UncertainOutcome otherwise.
+        """
+        effect.permit(self.transport.system)  # before signing in: an old ticket must not even do that
+        headers, seen = self._headers(), list[bytes]()
+        try:
+            reply = self.transport.write(
+                effect, "POST", self._path, headers=headers, hooks={"response": _keep_503(seen)},
+                data=self._body(method, params, {}),
+            )  # fmt: skip
+        except TransientError:
+            self._session = None  # perhaps a 401; a new session costs little
+            raise
+        except UncertainOutcome as error:
+            if any(_LOCK in text for text in seen):
+                raise TransientError(f"{self.transport.system}: {effect.key}: a row is locked by another", 1) from None
+            raise error from None
+        return self._result(reply, f"{effect.key}: {method}", UncertainOutcome)
+
+    @property
+    def _path(self) -> str:
+        return f"/{quote(self.database, safe='')}/rpc/"
+
+    def _ask(self, method: str, params: tuple[Any, ...], context: dict[str, Any]) -> Any:
+        headers = self._headers()
+        reply = self.transport.read("POST", self._path, headers=headers, data=self._body(method, params, context))
+        return self._result(reply, method, TransientError)
+
+    def _body(self, method: str, params: tuple[Any, ...], context: dict[str, Any]) -> bytes:
+        return _ENCODER.encode({"id": 1, "method": method, "params": [*params, self.context | context]})
+
+    def _headers(self) -> dict[str, str]:
+        if self._session is None:
+            self._sign_in()
+        return _HEADERS | {"Authorization": f"Session {self._session}"}
+
+    def _sign_in(self) -> None:
+        body = _ENCODER.encode(
+            {"id": 1, "method": "common.db.login", "params": [self.login, {"password": self.password}]}
+        )
+        try:
+            reply = self.transport.read("POST", self._path, headers=_HEADERS, data=body)
+        except TransientError as error:
+            if "answered 401" not in str(error):
+                raise
+            # no try again by itself: Tryton slows a login down with every wrong password and locks it after five
+            raise ConfigurationError(
+                f"{self._where} refuses login {self.login!r} on database {self.database!r}: correct login and "
+                "password of the connection"
+            ) from None
+        user, token, *_ = self._result(reply, "common.db.login", TransientError)
+        self._session = base64.b64encode(f"{self.login}:{user}:{token}".encode()).decode()
+        self.context = {}
+        self.context = self._ask("model.res.user.get_preferences", (True,), {})
+
+    @property
+    def _where(self) -> str:
+        return f"{self.transport.system} at {self.transport.base_url}"
+
+    def _result(self, reply: Reply, what: str, broken: type[TransientError | UncertainOutcome]) -> Any:
+        """Return the answer's result or raise what its error means; `broken` is an answer nobody can read."""
+        what = f"{self.transport.system}: {what}"
+        try:
+            answer = json.loads(reply.body, parse_float=Decimal, object_hook=_decoded)
+            error = answer.get("error")
+        except (ValueError, AttributeError):
+            raise broken(f"{what}: the answer is not JSON-RPC") from None
+        match error:
+            case None:
+                return answer.get("result")
+            case ["UserError", [str(message), *rest]]:
+                raise Rejected(f"{what}: {_sentence(message, rest)}", "UserError")
+            case ["UserWarning", [str(name), str(message), *rest]]:
+                raise Warned(f"{what}: {_sentence(message, rest)}", name)
+            case ["ConcurrencyException", *_]:
+                raise TransientError(f"{what}: somebody changed the record meanwhile")
+            case ["LoginException", *_]:
+                raise ConfigurationError(f"{what}: login {self.login!r} needs more than a password, which no DAG has")
+        raise broken(f"{what}: the server failed: {str(error)[:300]}")
+
+
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "gzip",  # 8.2 compresses long answers, asked or not
+}
+
+
+def number(value: Decimal) -> dict[str, str]:
+    """Return a value of a Numeric field."""
+    return {"__class__": "Decimal", "decimal": format(value, "f")}
+
+
+def day(value: dt.date) -> dict[str, Any]:
+    """Return a value of a Date field."""
+    return {"__class__": "date", "year": value.year, "month": value.month, "day": value.day}
+
+
+def _decoded(found: dict[str, Any]) -> Any:
+    """Return the value an encoded object stands for. Tryton's instants are UTC without saying so."""
+    match found.get("__class__"):
+        case "Decimal":
+            return Decimal(found["decimal"])
+        case "date":
+            return dt.date(found["year"], found["month"], found["day"])
+        case "datetime":
+            return dt.datetime(**{name: part for name, part in found.items() if name != "__class__"}, tzinfo=dt.UTC)
+    return found
+
+
+def _sentence(message: str, rest: list[Any]) -> str:
+    said = [message, *(part for part in rest if isinstance(part, str))]
+    return " ".join(part.strip() for part in said if part.strip())
+
+
+def _keep_503(seen: list[bytes]) -> Callable[..., None]:
+    """Return a hook that keeps the text of a 503: it alone tells Tryton's lock from a server that is down."""
+
+    def keep(response: Any, **_: Any) -> None:
+        if response.status_code == 503:
+            seen.append(response.content[:2000])
+
+    return keep

@@ -1,0 +1,1 @@
+"""An Airflow connection becomes an adapter or the store, and nothing else."""

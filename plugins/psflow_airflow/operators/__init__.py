@@ -1,0 +1,1 @@
+"""Small operators: open store and adapter, call one flow, return ids and counts."""

@@ -1,0 +1,119 @@
+"""Tryton in a DAG: customer and project shell; an approved batch drafted, read back and posted; documents read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psflow_airflow.operators.base import BatchOperator, EngagementOperator, PsflowOperator, RecordLink, opened
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from psflow.config import Config
+    from psflow.store.connection import Store
+    from psflow.systems.ports import Erp
+
+
+class TrytonCreateProjectOperator(EngagementOperator):
+    """
+    Create customer and project shell of an engagement, unless they are there.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    operator_extra_links = (RecordLink(),)
+
+    def __init__(self, *, tryton_conn_id: str = "psflow_tryton", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tryton_conn_id = tryton_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Return the project's id in Tryton. Raises Rejected when Tryton refused."""
+        from psflow.flows.activation import create_in_erp
+        from psflow_airflow.hooks.tryton import TrytonHook
+
+        with opened(self.store_conn_id) as (store, config):
+            erp = TrytonHook(self.tryton_conn_id).adapter(config)
+            project = create_in_erp(store, config, erp, self.engagement_id, int(self.epoch))
+        self.record_url = erp.url("project", project)
+        return project
+
+
+class _PostingOperator(BatchOperator):
+    """One step from a released batch to posted invoices. Safe to clear: every document carries our reference."""
+
+    def __init__(self, *, tryton_conn_id: str = "psflow_tryton", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tryton_conn_id = tryton_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Return the step's counts."""
+        from psflow_airflow.hooks.tryton import TrytonHook
+
+        with opened(self.store_conn_id) as (store, config):
+            return self.step(store, config, TrytonHook(self.tryton_conn_id).adapter(config))
+
+    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
+        raise NotImplementedError
+
+
+class TrytonDraftInvoicesOperator(_PostingOperator):
+    """
+    Draft the invoices of a released batch.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
+        """Return how many are drafted and how many were refused."""
+        from psflow.flows.billing_posting import draft
+
+        return draft(store, config, erp, self.batch_id)
+
+
+class TrytonReadBackOperator(_PostingOperator):
+    """
+    Compare each draft with what was approved, to the cent; only those that agree are posted later.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
+        """Return how many agree, differ, and were strays (cancelled)."""
+        from psflow.flows.billing_posting import read_back
+
+        return read_back(store, config, erp, self.batch_id)
+
+
+class TrytonPostInvoicesOperator(_PostingOperator):
+    """
+    Post the drafts that were read back.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
+        """Return how many are posted. Raises Rejected unless that is the whole batch."""
+        from psflow.flows.billing_posting import post
+
+        return post(store, config, erp, self.batch_id)
+
+
+class TrytonReadInvoicesOperator(PsflowOperator):
+    """
+    Read every document that carries one of our references, with its lines and its ledger move.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def __init__(self, *, tryton_conn_id: str = "psflow_tryton", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tryton_conn_id = tryton_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Return how many documents there are."""
+        from psflow.flows.reconciliation import read_erp
+        from psflow_airflow.hooks.tryton import TrytonHook
+
+        with opened(self.store_conn_id) as (store, config):
+            return read_erp(store, TrytonHook(self.tryton_conn_id).adapter(config))
