@@ -61,7 +61,7 @@ def up() -> None:
 def down(forget: Annotated[bool, typer.Option(help="Also delete what the stack kept.")] = False) -> None:
     """Stop the local stack, whoever started it."""
     stack = _stack()
-    ran = [name for name, row in stack.status().items() if row["running"]]
+    ran = [name for name, row in stack.status().items() if row["pid"]]
     stack.forget() if forget else stack.down()
     _console().print(f"stopped {', '.join(ran)}" if ran else "nothing was running")
 
