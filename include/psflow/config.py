@@ -100,7 +100,9 @@ def load(path: Path | None = None) -> Config:
         found = error.errors()
         # a list whose every item is refused is also called too short: that says nothing more
         told = [e for e in found if e["type"] != "too_short" or not any(_within(e["loc"], o["loc"]) for o in found)]
-        raise ConfigurationError("\n".join(_explain(path, tree, e["loc"], e["msg"], e["input"]) for e in told)) from None
+        raise ConfigurationError(
+            "\n".join(_explain(path, tree, e["loc"], e["msg"], e["input"]) for e in told)
+        ) from None
 
 
 def _within(outer: tuple[int | str, ...], inner: tuple[int | str, ...]) -> bool:

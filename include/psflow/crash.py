@@ -9,6 +9,6 @@ _AT = os.environ.get("PSFLOW_CRASH_AT")
 
 
 def point(name: str) -> None:
-    """Kill this very process with SIGKILL when `PSFLOW_CRASH_AT` names this point: no finally, no rollback, no flush."""
+    """Kill this very process with SIGKILL when `PSFLOW_CRASH_AT` names this point: no finally, no rollback."""
     if _AT is not None and name == _AT:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from psflow.store.connection import sql
 
 
 def engagements(db: psycopg.Connection[dict[str, Any]], identifier: str) -> list[str]:
-    """Return the engagements an id belongs to: theirs, a deal's, a project's, an hour's, an invoice's, a vendor's own."""
+    """Return the engagements an id belongs to, be it a deal's, a project's, an hour's, an invoice's or a vendor's."""
     found = db.execute(sql("warehouse.trace", "find"), {"id": identifier}).fetchall()
     return [row["engagement_id"] for row in found]
 
@@ -36,8 +36,8 @@ def show(identifier: str) -> None:
         found = engagements(db, identifier)
         if not found:
             raise ConfigurationError(
-                f"nothing here is called {identifier!r}; try an engagement (E-1001), a project (P-1001), a deal, a time "
-                "entry, an invoice, an effect or a vendor's own id"
+                f"nothing here is called {identifier!r}; try an engagement (E-1001), a project (P-1001), a deal, "
+                "a time entry, an invoice, an effect or a vendor's own id"
             )
         for engagement_id in found:
             _print(engagement_id, history(db, engagement_id))

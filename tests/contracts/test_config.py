@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from psflow import config
 from psflow.errors import ConfigurationError
 
@@ -29,7 +30,11 @@ def test_the_shipped_policy_is_whole() -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "says"),
     [
-        ("currency: USD", "currency: usd", "legal_entities.0.currency: String should match pattern '^[A-Z]{3}$' (got 'usd')"),
+        (
+            "currency: USD",
+            "currency: usd",
+            "legal_entities.0.currency: String should match pattern '^[A-Z]{3}$' (got 'usd')",
+        ),
         ("may: [submit]", "may: [post]", "people.0.may.0: Input should be 'submit' or 'approve' (got 'post')"),
         ("lease_s: 15", "lease_s: 5", "systems.tryton: lease_s 5 must be longer than"),
         ("region: eu-west", "regoin: eu-west", "regoin: Extra inputs are not permitted (got 'eu-west')"),

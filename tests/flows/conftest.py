@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from psflow import config as policy
 from psflow.config import Config
 from psflow.contracts import OpenEffect, VendorProfile
@@ -20,7 +21,6 @@ from psflow.systems import ErpInvoice, ErpInvoiceLine, LedgerLine
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.transport import Transport
-
 from tests.systems.conftest import Sandbox, kantata_sandbox, salesforce_sandbox, serve
 
 __all__ = ["kantata_sandbox", "salesforce_sandbox", "serve"]
@@ -105,9 +105,17 @@ def _document(number: str, document: dict[str, Any]) -> ErpInvoice:
     )
     posted = document["state"] == "posted"
     return ErpInvoice(
-        number, document["invoice_key"], f"INV-{number}" if posted else None, document["state"], document["currency"],
-        total, total, f"m{number}" if posted else None, lines, ledger if posted else (),
-    )  # fmt: skip
+        number,
+        document["invoice_key"],
+        f"INV-{number}" if posted else None,
+        document["state"],
+        document["currency"],
+        total,
+        total,
+        f"m{number}" if posted else None,
+        lines,
+        ledger if posted else (),
+    )
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,19 @@ class Firm:
     def win(self, number: int = 1, **fields: Any) -> None:
         """A deal is closed-won in the CRM."""
         deal = {
-            "Id": f"006{number:012d}", "Name": f"Rollout {number}", "AccountId": "001000000000001", "StageName": "Closed Won",
-            "IsWon": True, "IsClosed": True, "Amount": 50000, "CurrencyIsoCode": "USD", "Legal_Entity__c": "Meridian US",
-            "Rate_Card__c": "Standard", "Contract_Type__c": "Time and Materials", "Start_Date__c": "2026-10-01",
-        }  # fmt: skip
+            "Id": f"006{number:012d}",
+            "Name": f"Rollout {number}",
+            "AccountId": "001000000000001",
+            "StageName": "Closed Won",
+            "IsWon": True,
+            "IsClosed": True,
+            "Amount": 50000,
+            "CurrencyIsoCode": "USD",
+            "Legal_Entity__c": "Meridian US",
+            "Rate_Card__c": "Standard",
+            "Contract_Type__c": "Time and Materials",
+            "Start_Date__c": "2026-10-01",
+        }
         self.salesforce.load({"Opportunity": [deal | fields]})
 
     def sync(self) -> dict[str, Any]:
@@ -163,9 +180,17 @@ class Firm:
     def log(self, number: int, minutes: int = 60, **fields: Any) -> None:
         """Somebody logs time on the first project; approved and billable unless said otherwise."""
         entry = {
-            "id": str(number), "updated_at": "2026-10-31T12:00:00Z", "workspace_id": "1", "user_id": "7", "role_id": "2",
-            "date_performed": "2026-10-05", "time_in_minutes": minutes, "billable": True, "approved": True, "notes": "",
-        }  # fmt: skip
+            "id": str(number),
+            "updated_at": "2026-10-31T12:00:00Z",
+            "workspace_id": "1",
+            "user_id": "7",
+            "role_id": "2",
+            "date_performed": "2026-10-05",
+            "time_in_minutes": minutes,
+            "billable": True,
+            "approved": True,
+            "notes": "",
+        }
         self.kantata.load({"time_entries": [entry | fields]})
 
     def load_time(self, gate: Any = None) -> dict[str, int]:
@@ -178,8 +203,15 @@ class Firm:
 
     def decide(self, batch: str, step: Any, user: str, content_hash: str, approved: bool = True) -> None:
         billing.decide(
-            self.store, self.config, batch, step, airflow_user=user, approved=approved, content_hash=content_hash, run_id="r"
-        )  # fmt: skip
+            self.store,
+            self.config,
+            batch,
+            step,
+            airflow_user=user,
+            approved=approved,
+            content_hash=content_hash,
+            run_id="r",
+        )
 
     def approve(self, gate: Any = None, period: str = PERIOD) -> str:
         """Freeze, check, submit and approve; return the batch."""
@@ -207,7 +239,7 @@ class Firm:
             "select * from ops.exceptions where state = 'open' and rule = coalesce(%(rule)s, rule) "
             "order by rule, record_id, field",
             rule=rule,
-        )  # fmt: skip
+        )
 
 
 def policy_period(name: str) -> Any:
@@ -240,7 +272,9 @@ def firm(store: Store, config: Config, salesforce_sandbox: Sandbox, kantata_sand
                 {"id": "11", "rate_card_set_id": "1", "active": True, "effective_date": "2026-01-01"},
                 {"id": "12", "rate_card_set_id": "1", "active": True, "effective_date": "2026-10-16"},
             ],
-            "rate_cards": [{"id": "5", "currency": "USD", "rate_card_set_id": "1", "rate_card_version_ids": ["21", "22"]}],
+            "rate_cards": [
+                {"id": "5", "currency": "USD", "rate_card_set_id": "1", "rate_card_version_ids": ["21", "22"]}
+            ],
             "rate_card_versions": [
                 {"id": "21", "rate_card_id": "5", "rate_card_set_version_id": "11", "default_rate": 0},
                 {"id": "22", "rate_card_id": "5", "rate_card_set_version_id": "12", "default_rate": 0},

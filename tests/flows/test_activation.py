@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from psflow.errors import GateFailed, Rejected, UncertainOutcome
 from psflow.flows import activation
-
 from tests.flows.conftest import Firm
 
 

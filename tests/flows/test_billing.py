@@ -10,12 +10,11 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from psflow.errors import GateFailed, Rejected, UncertainOutcome
 from psflow.flows import billing, billing_posting, reconciliation
 from psflow.gates.suite import ExpectationGate, FailingRow, Verdict
-
 from tests.flows.conftest import Firm, PassGate
-
 
 NUMBERS = itertools.count(1)
 
@@ -50,7 +49,10 @@ def test_hours_become_a_posted_invoice_at_the_rate_of_their_work_date(working: F
     assert charges(working) == [("1.1", 90, Decimal("270.750")), ("2.1", 90, Decimal("300.000"))]
     (document,) = working.erp.documents.values()
     assert document["state"] == "posted" and posted(working) == Decimal("570.75")
-    assert [(line["hours"], line["hourly_rate"]) for line in document["lines"]] == [("1.5000", "180.5000"), ("1.5000", "200.0000")]
+    assert [(line["hours"], line["hourly_rate"]) for line in document["lines"]] == [
+        ("1.5000", "180.5000"),
+        ("1.5000", "200.0000"),
+    ]
     assert tied(working) == {"comparisons": 2 + 2 + 2 + 1 + 1 + 1, "breaks": 0}
 
 
@@ -101,7 +103,9 @@ def test_an_edit_after_invoicing_is_reversed_and_billed_again_at_the_price_it_ha
     working.log(2, 60)
     working.load_time()
     working.bill()
-    working.kantata.load({"rate_card_roles": [{"id": "31", "rate_card_version_id": "21", "role_id": "2", "rate": 99900}]})
+    working.kantata.load(
+        {"rate_card_roles": [{"id": "31", "rate_card_version_id": "21", "role_id": "2", "rate": 99900}]}
+    )
     working.sync()
     working.log(1, 120, updated_at="2026-11-02T00:00:00Z")
     working.load_time()
@@ -214,8 +218,8 @@ def test_a_line_slipped_in_after_the_approval_posts_nothing(working: Firm, admin
     batch = working.approve()
     with psycopg.connect(admin_url) as owner:
         owner.execute(
-            "insert into billing.batch_line select batch_id, '9.1', kind, '9', 1, project_code, worked_on, role, minutes, "
-            "hourly_rate, amount, currency from billing.batch_line"
+            "insert into billing.batch_line select batch_id, '9.1', kind, '9', 1, project_code, worked_on, role, "
+            "minutes, hourly_rate, amount, currency from billing.batch_line"
         )
     with pytest.raises(GateFailed):
         working.post(batch)
@@ -252,7 +256,9 @@ def test_a_gate_that_crashed_or_looked_at_moving_data_ends_the_batch(working: Fi
     assert posted(working) == Decimal("180.50")
 
 
-def test_a_failing_line_is_held_with_all_of_its_entry_and_the_rest_is_billed(working: Firm, real_gate: ExpectationGate) -> None:
+def test_a_failing_line_is_held_with_all_of_its_entry_and_the_rest_is_billed(
+    working: Firm, real_gate: ExpectationGate
+) -> None:
     cheap = {"id": "34", "rate_card_version_id": "21", "role_id": "1", "rate": 100}
     working.kantata.load({"rate_card_roles": [cheap]})
     working.sync()

@@ -7,10 +7,10 @@ import signal
 from typing import Any
 
 import pytest
+
 from psflow import crash
 from psflow.flows import activation, time_expense
 from psflow.store.connection import Store
-
 from tests.database import REGION
 from tests.flows.conftest import Firm, PassGate
 

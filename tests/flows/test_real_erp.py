@@ -10,11 +10,11 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from psflow.contracts import VendorProfile
 from psflow.flows import reconciliation
 from psflow.sandbox.tryton import TrytonServer
 from psflow.store.connection import Store
-
 from tests.database import REGION
 from tests.flows.conftest import Firm
 from tests.flows.test_crash import killed_at

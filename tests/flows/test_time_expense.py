@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from psflow.errors import GateFailed
 from psflow.flows import time_expense
 from psflow.gates.suite import ExpectationGate, FailingRow, Verdict
-
 from tests.flows.conftest import Firm, PassGate
 
 
@@ -53,7 +53,9 @@ def test_a_touched_entry_that_says_the_same_is_no_new_version(firm: Firm) -> Non
     assert heads(firm) == {"1": (1, 1, "passed")}
 
 
-def test_bad_rows_are_held_with_key_field_value_and_rule_and_the_rest_goes_on(firm: Firm, real_gate: ExpectationGate) -> None:
+def test_bad_rows_are_held_with_key_field_value_and_rule_and_the_rest_goes_on(
+    firm: Firm, real_gate: ExpectationGate
+) -> None:
     firm.start()
     firm.log(1)
     firm.log(2, 2000)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psflow import trace
-from psflow.flows import reconciliation
 from psycopg.rows import dict_row
 
+from psflow import trace
+from psflow.flows import reconciliation
 from tests.flows.conftest import Firm
 
 

@@ -68,7 +68,10 @@ def test_every_write_of_an_adapter_takes_an_open_effect() -> None:
 def test_no_text_is_built_into_sql_and_nothing_unsafe_is_called(path: Path) -> None:
     for call in calls(path):
         name = name_of(call)
-        if name in ("execute", "executemany", "rows", "row", "value", "run", "run_many") and "vendor_app" not in path.name:
+        if (
+            name in ("execute", "executemany", "rows", "row", "value", "run", "run_many")
+            and "vendor_app" not in path.name
+        ):
             for part in call.args[:1]:
                 built = isinstance(part, ast.JoinedStr) or (
                     isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)

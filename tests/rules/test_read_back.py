@@ -7,23 +7,40 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from psflow.contracts import Invoice, InvoiceLine
 from psflow.rules.billing import read_back_breaks
 from psflow.systems import ErpInvoice, ErpInvoiceLine
 
 INVOICE = Invoice(
-    invoice_key="B.1", project_code="P-1", customer_ref="7", legal_entity_id="MER-US", currency="USD",
+    invoice_key="B.1",
+    project_code="P-1",
+    customer_ref="7",
+    legal_entity_id="MER-US",
+    currency="USD",
     invoiced_on=dt.date(2026, 10, 31),
-    lines=(InvoiceLine(line_key="B.1.1", role="Partner", hours=Decimal("1.5"), hourly_rate=Decimal("320"), amount=Decimal("480")),),
-)  # fmt: skip
+    lines=(
+        InvoiceLine(
+            line_key="B.1.1", role="Partner", hours=Decimal("1.5"), hourly_rate=Decimal("320"), amount=Decimal("480")
+        ),
+    ),
+)
 
 
 def document(number: str = "1", amount: str = "480.00", **fields: Any) -> ErpInvoice:
     line = ErpInvoiceLine("l", fields.pop("line_key", "B.1.1"), Decimal("1.5"), Decimal("320"), Decimal(amount))
     plain: dict[str, Any] = {
-        "erp_invoice_id": number, "reference": "B.1", "number": None, "state": "draft", "currency": "USD",
-        "untaxed_amount": Decimal(amount), "total_amount": Decimal(amount), "erp_move_id": None, "lines": (line,), "ledger": (),
-    }  # fmt: skip
+        "erp_invoice_id": number,
+        "reference": "B.1",
+        "number": None,
+        "state": "draft",
+        "currency": "USD",
+        "untaxed_amount": Decimal(amount),
+        "total_amount": Decimal(amount),
+        "erp_move_id": None,
+        "lines": (line,),
+        "ledger": (),
+    }
     return ErpInvoice(**(plain | fields))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
 from psflow.sandbox.postgres import Server
 from psflow.store.connection import Store
 from psflow.warehouse import migrate
-
 from tests.database import as_role
 
 
@@ -45,6 +45,10 @@ def test_finance_reads_its_tables_and_writes_nothing(admin_url: str) -> None:
     with psycopg.connect(as_role(admin_url, "psflow_finance"), autocommit=True) as finance:
         assert finance.execute("select count(*) from finance.invoice_tie_out").fetchone() == (0,)
         assert finance.execute("select count(*) from finance.invoice").fetchone() == (0,)
-        for statement in ("delete from finance.invoice_tie_out", "select * from ops.effect", "select * from raw.record"):
+        for statement in (
+            "delete from finance.invoice_tie_out",
+            "select * from ops.effect",
+            "select * from raw.record",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 finance.execute(statement)  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from psflow.contracts import Rate, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError, UncertainOutcome
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.transport import Transport
-
 from tests.effects import open_effect
 
 PROFILE = VendorProfile(lookup="search", deadline_s=2, late_landing_s=1, search_lag_s=0.5, lease_s=10)

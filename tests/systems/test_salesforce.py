@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from psflow.contracts import VendorProfile
 from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
 from psflow.systems.transport import Transport
-
 from tests.effects import open_effect
 
 PROFILE = VendorProfile(lookup="unique_external_id", deadline_s=2, late_landing_s=1, search_lag_s=0, lease_s=10)
@@ -127,9 +127,7 @@ def test_a_single_currency_org_is_read_without_the_currency_field(salesforce_san
     assert [d.currency for d in deals(crm)] == ["USD"]
 
 
-def test_a_deal_without_its_account_names_itself_and_the_rest_goes_on(
-    salesforce_sandbox: Any, crm: Salesforce
-) -> None:
+def test_a_deal_without_its_account_names_itself_and_the_rest_goes_on(salesforce_sandbox: Any, crm: Salesforce) -> None:
     salesforce_sandbox.load({"Opportunity": [opportunity(1, AccountId=None), opportunity(2)]})
     ((rows, (bad,)),) = crm.opportunities(None)
     assert [row.record.name for row in rows] == ["Deal 2"]

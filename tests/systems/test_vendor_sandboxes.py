@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from psflow.sandbox.vendors import Vendors
 from psflow.systems.salesforce.sandbox_query import id18
 from psflow.systems.salesforce.soql import MalformedQuery, parse

@@ -25,8 +25,12 @@ GATES: tuple[Gate, ...] = ("legal_entity", "rate_card")
 def due(store: Store, config: Config) -> dict[str, list[dict[str, Any]]]:
     """Return the runs to start (won, never run) and to start again (blocked, and would pass now)."""
     policy = _policy(store, config)
-    rows = store.rows("select engagement_id, epoch, state from ops.workflow where state in ('won', 'blocked') order by 1, 2")
-    fixed = [r for r in rows if r["state"] == "blocked" and isinstance(_verdict(store, r["engagement_id"], policy), Contract)]
+    rows = store.rows(
+        "select engagement_id, epoch, state from ops.workflow where state in ('won', 'blocked') order by 1, 2"
+    )
+    fixed = [
+        r for r in rows if r["state"] == "blocked" and isinstance(_verdict(store, r["engagement_id"], policy), Contract)
+    ]
     return {"start": [_run(r) for r in rows if r["state"] == "won"], "restart": [_run(r) for r in fixed]}
 
 
@@ -98,7 +102,9 @@ def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: in
     """Write engagement and project code back to the CRM and make the deal active. Raises Rejected."""
     project = _project(store, engagement_id)
     payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
-    _drive_one(store, config, crm, NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id))
+    _drive_one(
+        store, config, crm, NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
+    )
     with store.transaction("activation.active"):
         _move(store, engagement_id, epoch, "active", ["activating"])
 
@@ -178,5 +184,7 @@ def _policy(store: Store, config: Config) -> Policy:
     for row in store.rows("select * from core.rate order by rate_card_id, role, valid_from"):
         rates.setdefault(row.pop("rate_card_id"), []).append(Rate(**row))
     cards = store.rows("select * from core.rate_card order by rate_card_id")
-    known = [RateCard(**card, rates=tuple(rates[card["rate_card_id"]])) for card in cards if card["rate_card_id"] in rates]
+    known = [
+        RateCard(**card, rates=tuple(rates[card["rate_card_id"]])) for card in cards if card["rate_card_id"] in rates
+    ]
     return Policy(config.entity_by_crm_value, config.contract_types, known)

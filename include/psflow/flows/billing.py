@@ -30,7 +30,9 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     holds all of it. Hours without a rate, and projects that would be credited below zero, become exceptions.
     """
     if legal_entity_id not in {e.legal_entity_id for e in config.legal_entities}:
-        raise ConfigurationError(f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf")
+        raise ConfigurationError(
+            f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf"
+        )
     with store.transaction("billing.freeze"):
         store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
         stage_difference(store, legal_entity_id, period.end)
@@ -62,17 +64,25 @@ def _report_left_out(store: Store, config: Config) -> None:
     credits = store.rows(sql("warehouse.billing", "credits"))
     findings = [
         exceptions.Finding(
-            "rate", "time_entry", r["time_entry_id"], "role", r["role"],
+            "rate",
+            "time_entry",
+            r["time_entry_id"],
+            "role",
+            r["role"],
             f"no {r['currency']} rate for {r['role']} on {r['worked_on']} on the rate card of {r['project_code']}",
         )
         for r in unrated
     ] + [
         exceptions.Finding(
-            "billing", "project", r["project_code"], "amount", str(r["amount"]),
-            f"{r['project_code']} would be credited {-r['amount']} {r['currency']}; credits wait until its hours exceed them",
+            "billing",
+            "project",
+            r["project_code"],
+            "amount",
+            str(r["amount"]),
+            f"a credit of {-r['amount']} {r['currency']} to {r['project_code']} waits until its hours exceed it",
         )
         for r in credits
-    ]  # fmt: skip
+    ]
     exceptions.open_all(store, config, findings)
     exceptions.resolve_others(store, "rate", "time_entry", [r["time_entry_id"] for r in unrated])
     exceptions.resolve_others(store, "billing", "project", [r["project_code"] for r in credits])
@@ -120,7 +130,9 @@ def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> Non
 
 
 def _clean(store: Store, batch_id: str) -> list[str]:
-    found = store.rows("select distinct time_entry_id from billing.batch_content where batch_id = %(batch)s", batch=batch_id)
+    found = store.rows(
+        "select distinct time_entry_id from billing.batch_content where batch_id = %(batch)s", batch=batch_id
+    )
     return [row["time_entry_id"] for row in found]
 
 
@@ -133,8 +145,16 @@ def summary(store: Store, batch_id: str) -> dict[str, str | int]:
 
 
 def decide(
-    store: Store, config: Config, batch_id: str, step: Step, *, airflow_user: str, approved: bool, content_hash: str, run_id: str
-) -> None:  # fmt: skip
+    store: Store,
+    config: Config,
+    batch_id: str,
+    step: Step,
+    *,
+    airflow_user: str,
+    approved: bool,
+    content_hash: str,
+    run_id: str,
+) -> None:
     """
     Store one person's decision on the content they were shown.
 
@@ -146,9 +166,15 @@ def decide(
     try:
         with store.transaction(f"billing.{step}"):
             store.run(
-                sql("warehouse.billing", "decide"), batch=batch_id, step=step, person=person.person, user=airflow_user,
-                decision="approved" if approved else "rejected", hash=content_hash, run=run_id,
-            )  # fmt: skip
+                sql("warehouse.billing", "decide"),
+                batch=batch_id,
+                step=step,
+                person=person.person,
+                user=airflow_user,
+                decision="approved" if approved else "rejected",
+                hash=content_hash,
+                run=run_id,
+            )
             came_from = ["checked"] if step == "submit" else ["submitted"]
             if not _move(store, batch_id, _RESULT[step] if approved else "rejected", came_from):
                 raise GateFailed(f"batch {batch_id} is not waiting for anyone to {step} it")
@@ -176,6 +202,9 @@ def _move(store: Store, batch_id: str, to: str, allowed: list[str], content_hash
         store.run(
             "update billing.batch set state = %(to)s, content_hash = coalesce(%(hash)s, content_hash) "
             "where batch_id = %(batch)s and state = any(%(allowed)s)",
-            to=to, batch=batch_id, allowed=allowed, hash=content_hash,
-        )  # fmt: skip
+            to=to,
+            batch=batch_id,
+            allowed=allowed,
+            hash=content_hash,
+        )
     )

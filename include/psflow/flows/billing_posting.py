@@ -57,7 +57,9 @@ def _release(store: Store, erp: Erp, batch_id: str) -> None:
     effects.register(
         store,
         [
-            NewEffect(erp.key, "draft_invoice", row["invoice_key"], _document(store, erp, row), row["engagement_id"], batch_id)
+            NewEffect(
+                erp.key, "draft_invoice", row["invoice_key"], _document(store, erp, row), row["engagement_id"], batch_id
+            )
             for row in _invoices(store, batch_id)
         ],
     )
@@ -69,13 +71,17 @@ def _refuse_moved(store: Store, batch: Row) -> None:
     moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
     if moved:
         some = ", ".join(moved[:5])
-        raise _Stale(f"batch {batch['batch_id']} is stale: {len(moved)} lines changed since ({some}); run billing again")
+        raise _Stale(
+            f"batch {batch['batch_id']} is stale: {len(moved)} lines changed since ({some}); run billing again"
+        )
 
 
 def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:
     party = crosswalk.external(store, "customer", row["customer_id"], erp)
     if party is None:
-        raise NeedsReview(f"invoice {row['invoice_key']}: customer {row['customer_id']} is not in {erp.key}; activate the deal")
+        raise NeedsReview(
+            f"invoice {row['invoice_key']}: customer {row['customer_id']} is not in {erp.key}; activate the deal"
+        )
     lines = store.rows(sql("warehouse.billing", "document_lines"), invoice=row["invoice_key"])
     fields = ("invoice_key", "project_code", "legal_entity_id", "currency", "invoiced_on")
     invoice = Invoice(customer_ref=party, lines=tuple(lines), **{f: row[f] for f in fields})
@@ -115,11 +121,17 @@ def _cancel_strays(store: Store, config: Config, erp: Erp, row: Row, documents: 
             keys = effects.register(
                 store,
                 [
-                    NewEffect(erp.key, "cancel_invoice", f"{key}:{d.erp_invoice_id}",
-                              {"invoice_key": key, "erp_invoice_id": d.erp_invoice_id}, row["engagement_id"], row["batch_id"])
+                    NewEffect(
+                        erp.key,
+                        "cancel_invoice",
+                        f"{key}:{d.erp_invoice_id}",
+                        {"invoice_key": key, "erp_invoice_id": d.erp_invoice_id},
+                        row["engagement_id"],
+                        row["batch_id"],
+                    )
                     for d in strays
                 ],
-            )  # fmt: skip
+            )
         drive(store, config, erp, keys)
     return len(strays)
 
@@ -129,7 +141,10 @@ def _agree(store: Store, config: Config, erp: Erp, row: Row, documents: list[Erp
     breaks = read_back_breaks(invoice, row["external_id"], documents)
     with store.transaction("billing.read_back"):
         if breaks:
-            found = [exceptions.Finding("billing", "invoice", invoice.invoice_key, b.field, b.value, b.message) for b in breaks]
+            found = [
+                exceptions.Finding("billing", "invoice", invoice.invoice_key, b.field, b.value, b.message)
+                for b in breaks
+            ]
             exceptions.open_all(store, config, found)
         else:
             exceptions.resolve(store, "billing", "invoice", [invoice.invoice_key])
@@ -148,7 +163,8 @@ def post(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int
         raise Rejected(f"batch {batch_id}: {posted} of {wanted} invoices are posted; the exceptions name the others")
     with store.transaction("billing.posted"):
         store.run(
-            "update billing.batch set state = 'posted' where batch_id = %(batch)s and state = 'released'", batch=batch_id
+            "update billing.batch set state = 'posted' where batch_id = %(batch)s and state = 'released'",
+            batch=batch_id,
         )
     return {"posted": posted}
 
@@ -165,8 +181,11 @@ def _effects(store: Store, erp: Erp, capability: str, batch_id: str, state: str 
     return store.rows(
         "select * from ops.effect where system = %(system)s and capability = %(capability)s and batch_id = %(batch)s "
         "and state = coalesce(%(state)s, state) order by effect_key",
-        system=erp.key, capability=capability, batch=batch_id, state=state,
-    )  # fmt: skip
+        system=erp.key,
+        capability=capability,
+        batch=batch_id,
+        state=state,
+    )
 
 
 def _keys(store: Store, erp: Erp, capability: str, batch_id: str) -> list[str]:

@@ -24,5 +24,7 @@ def judge(store: Store, gate: Gate, suite: str, batch_id: str, content: Callable
     except Exception as error:  # a gate that cannot say yes says no
         with store.transaction("gate.failed"):
             gate_runs.record_failure(store, suite, batch_id, f"{type(error).__name__}: {error}"[:2000])
-        raise error if isinstance(error, GateFailed) else GateFailed(f"{suite} on {batch_id} crashed: {error}") from error
+        raise (
+            error if isinstance(error, GateFailed) else GateFailed(f"{suite} on {batch_id} crashed: {error}")
+        ) from error
     return verdict

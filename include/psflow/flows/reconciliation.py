@@ -62,7 +62,7 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
 
 
 def _finding(row: dict[str, Any]) -> exceptions.Finding:
-    said = f"{row['left_source']} {row['left_value']} {row['unit']}, {row['right_source']} {row['right_value']} {row['unit']}"
+    said = "{left_source} {left_value} {unit}, {right_source} {right_value} {unit}".format(**row)
     return exceptions.Finding(
         "tie_out", "tie_out", f"{row['step']} {row['record_id']}", "difference", str(row["difference"]), said,
         row["engagement_id"],

@@ -45,7 +45,9 @@ def load(store: Store, config: Config, psa: Psa) -> dict[str, int]:
 
 def _set_aside(store: Store, config: Config, psa: Psa, bad: list[BadRow]) -> None:
     keep_raw(store, psa, _STREAM, [(b.record_id, b.payload) for b in bad])
-    findings = [exceptions.Finding("record", _STREAM, b.record_id, "payload", None, f"{psa.key}: {b.problem}") for b in bad]
+    findings = [
+        exceptions.Finding("record", _STREAM, b.record_id, "payload", None, f"{psa.key}: {b.problem}") for b in bad
+    ]
     exceptions.open_all(store, config, findings)
     store.run(sql("warehouse.time_expense", "readable_again"), system=psa.key)
 

@@ -66,7 +66,7 @@ class ExpectationGate:
 
 
 def load(suite: str) -> dict[str, Any]:
-    """Return a suite by its name below `expectations/`. Raises ConfigurationError when it is missing or checks nothing."""
+    """Return a suite by its name below `expectations/`. Raises ConfigurationError when it is not there or empty."""
     path = files("psflow_expectations").joinpath(f"{suite}.json")
     try:
         plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

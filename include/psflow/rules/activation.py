@@ -65,11 +65,15 @@ def _card(deal: Opportunity, cards: Sequence[RateCard]) -> RateCard | Failure:
         return _unknown("rate_card", "rate_card", deal.rate_card_name, {card.name: card for card in cards})
     if len(fitting) != 1:
         have = ", ".join(sorted(card.currency for card in named))
-        return Failure("rate_card", "currency", deal.currency, f"the deal is in {deal.currency}, the rate card in {have}")
+        return Failure(
+            "rate_card", "currency", deal.currency, f"the deal is in {deal.currency}, the rate card in {have}"
+        )
     if deal.starts_on is None:
         return Failure("rate_card", "starts_on", None, "the deal has no start date to find its rates by")
     if not any(_covers(rate.valid_from, rate.valid_to, deal.starts_on) for rate in fitting[0].rates):
-        return Failure("rate_card", "starts_on", deal.starts_on.isoformat(), "the rate card has no rate on the start date")
+        return Failure(
+            "rate_card", "starts_on", deal.starts_on.isoformat(), "the rate card has no rate on the start date"
+        )
     return fitting[0]
 
 

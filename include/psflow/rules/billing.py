@@ -70,7 +70,15 @@ def _compare(invoice: Invoice, document: Document) -> list[Break]:
     ]
     total = sum(wanted.values(), Decimal())
     if document.untaxed_amount != total:
-        lines.append(Break("amount", str(document.untaxed_amount), f"the document says {document.untaxed_amount}, its lines {total}"))
+        lines.append(
+            Break(
+                "amount",
+                str(document.untaxed_amount),
+                f"the document says {document.untaxed_amount}, its lines {total}",
+            )
+        )
     if document.currency != invoice.currency:
-        lines.append(Break("currency", document.currency, f"the document is in {document.currency}, not {invoice.currency}"))
+        lines.append(
+            Break("currency", document.currency, f"the document is in {document.currency}, not {invoice.currency}")
+        )
     return lines

@@ -17,26 +17,39 @@ def connect(stack: Stack) -> None:
         [
             _database(stack.database_url("psflow_app")),
             {
-                "connection_id": "psflow_salesforce", "conn_type": "psflow_salesforce", "host": vendors.salesforce_url,
-                "login": vendors.credentials.client_id, "password": vendors.credentials.client_secret,
+                "connection_id": "psflow_salesforce",
+                "conn_type": "psflow_salesforce",
+                "host": vendors.salesforce_url,
+                "login": vendors.credentials.client_id,
+                "password": vendors.credentials.client_secret,
             },
             {
-                "connection_id": "psflow_kantata", "conn_type": "psflow_kantata", "host": vendors.kantata_url,
-                "password": vendors.credentials.bearer, "extra": json.dumps({"app_url": vendors.kantata_url}),
+                "connection_id": "psflow_kantata",
+                "conn_type": "psflow_kantata",
+                "host": vendors.kantata_url,
+                "password": vendors.credentials.bearer,
+                "extra": json.dumps({"app_url": vendors.kantata_url}),
             },
             {
-                "connection_id": "psflow_tryton", "conn_type": "psflow_tryton", "host": tryton.url, "login": tryton.login,
+                "connection_id": "psflow_tryton",
+                "conn_type": "psflow_tryton",
+                "host": tryton.url,
+                "login": tryton.login,
                 "password": tryton.password,
                 "extra": json.dumps({"database": tryton.database, "company": tryton.company}),
             },
         ]
-    )  # fmt: skip
+    )
 
 
 def _database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     return {
-        "connection_id": "psflow_db", "conn_type": "postgres", "host": parts.hostname, "port": parts.port,
-        "login": unquote(parts.username or ""), "password": unquote(parts.password or ""),
+        "connection_id": "psflow_db",
+        "conn_type": "postgres",
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
         "schema": unquote(parts.path.lstrip("/")),
-    }  # fmt: skip
+    }

@@ -111,10 +111,14 @@ class Story:
     def activations(self) -> None:
         """One run a deal: three become projects, one is blocked and says why."""
         with self.tell.step("activation") as said:
-            ends = {run["dag_run_id"]: self.api.wait("activation", run["dag_run_id"]) for run in self.api.runs("activation")}
+            ends = {
+                run["dag_run_id"]: self.api.wait("activation", run["dag_run_id"]) for run in self.api.runs("activation")
+            }
             said += [f"{run_id} {'active' if state == 'success' else 'blocked'}" for run_id, state in ends.items()]
             if len(ends) != len(firm.DEALS):
-                raise DemoFailed(f"{len(firm.DEALS)} deals are won but {len(ends)} activations ran; see {self.api.url}/dags/activation")
+                raise DemoFailed(
+                    f"{len(firm.DEALS)} won deals but {len(ends)} activations; see {self.api.url}/dags/activation"
+                )
         with self.tell.step("sync_salesforce") as said:
             self._run("sync_salesforce")
             said.append("the CRM shows each project's code")
@@ -187,7 +191,9 @@ class Story:
 def _answer(admin: AirflowApi, person: AirflowApi, run_id: str, task: str, wait_s: float = 120) -> None:
     """Answer a required action as that person, once it is there, with the content hash that it shows."""
     until = time.monotonic() + wait_s
-    while not (asked := [a for a in admin.required_actions("billing", run_id) if a["task_instance"]["task_id"] == task]):
+    while not (
+        asked := [a for a in admin.required_actions("billing", run_id) if a["task_instance"]["task_id"] == task]
+    ):
         if admin.run("billing", run_id)["state"] == "failed" or time.monotonic() > until:
             raise DemoFailed(f"billing did not get to {task}; see {admin.url}/dags/billing/runs/{run_id}")
         time.sleep(0.3)
@@ -223,7 +229,12 @@ def _text(value: Any) -> str:
 def _wait(stack: Stack, tell: Teller) -> None:
     say, passwords = tell.console.print, stack.airflow.passwords
     say(f"\n[bold]Look around[/bold]  {stack.airflow.url}")
-    people = {"paula": "PMO, reads", "fiona": "finance, submits", "frank": "finance, approves", "engineer": "data engineer"}
+    people = {
+        "paula": "PMO, reads",
+        "fiona": "finance, submits",
+        "frank": "finance, approves",
+        "engineer": "data engineer",
+    }
     for user, who in people.items():
         say(f"  log in as {user:<9} {escape(passwords[user]):<14} {who}")
     say("  1. Dags > activation: one row a deal; the red one is blocked, its log says why and who owns it")

@@ -21,10 +21,19 @@ RATES = {  # role -> US dollars an hour, before and from the price change
     "Analyst": (Decimal("120"), Decimal("127.25")),
 }
 _ROLE_IDS = {"Partner": "1", "Consultant": "2", "Analyst": "3", "Architect": "4"}  # nobody priced the last one
-_PEOPLE = [("11", "Ada Osei", "Partner"), ("12", "Ben Kaya", "Consultant"), ("13", "Chiara Ruiz", "Consultant"),
-           ("14", "Dev Rao", "Analyst"), ("15", "Eli Novak", None)]  # fmt: skip
-_ACCOUNTS = [("1", "Northwind Analytics", "Seattle"), ("2", "Globex Industrial", "Springfield"),
-             ("3", "Initech Software", "Austin"), ("4", "Umbra Health", "Boston")]  # fmt: skip
+_PEOPLE = [
+    ("11", "Ada Osei", "Partner"),
+    ("12", "Ben Kaya", "Consultant"),
+    ("13", "Chiara Ruiz", "Consultant"),
+    ("14", "Dev Rao", "Analyst"),
+    ("15", "Eli Novak", None),
+]
+_ACCOUNTS = [
+    ("1", "Northwind Analytics", "Seattle"),
+    ("2", "Globex Industrial", "Springfield"),
+    ("3", "Initech Software", "Austin"),
+    ("4", "Umbra Health", "Boston"),
+]
 DEALS = [  # number, account, name, legal entity as the CRM writes it
     ("1", "1", "Data platform rollout", "Meridian US"),
     ("2", "2", "ERP integration", "Meridian US"),
@@ -67,38 +76,69 @@ class Expected:
 def crm_records() -> dict[str, list[dict[str, Any]]]:
     """Return the CRM's accounts, deals and lines, by object."""
     accounts = [
-        {"Id": _sf("001", number), "Name": name, "AccountNumber": f"10{number}", "BillingCity": city,
-         "BillingStreet": f"{number} Main Street", "BillingCountry": "US", "SystemModstamp": "2026-09-21T08:00:00Z"}
+        {
+            "Id": _sf("001", number),
+            "Name": name,
+            "AccountNumber": f"10{number}",
+            "BillingCity": city,
+            "BillingStreet": f"{number} Main Street",
+            "BillingCountry": "US",
+            "SystemModstamp": "2026-09-21T08:00:00Z",
+        }
         for number, name, city in _ACCOUNTS
-    ]  # fmt: skip
+    ]
     deals = [_deal(*deal) for deal in DEALS]
-    open_deal = _deal("5", "1", "Phase two", "Meridian US") | {"StageName": "Negotiation", "IsWon": False, "IsClosed": False}
+    open_deal = _deal("5", "1", "Phase two", "Meridian US") | {
+        "StageName": "Negotiation",
+        "IsWon": False,
+        "IsClosed": False,
+    }
     lines = [
-        {"Id": _sf("00k", number), "OpportunityId": _sf("006", number), "ProductCode": "CONSULTING", "Quantity": 400,
-         "UnitPrice": 190, "SystemModstamp": "2026-09-28T09:00:00Z"}
+        {
+            "Id": _sf("00k", number),
+            "OpportunityId": _sf("006", number),
+            "ProductCode": "CONSULTING",
+            "Quantity": 400,
+            "UnitPrice": 190,
+            "SystemModstamp": "2026-09-28T09:00:00Z",
+        }
         for number, *_ in DEALS
-    ]  # fmt: skip
+    ]
     return {"Account": accounts, "Opportunity": [*deals, open_deal], "OpportunityLineItem": lines}
 
 
 def _deal(number: str, account: str, name: str, entity: str) -> dict[str, Any]:
     return {
-        "Id": _sf("006", number), "Name": name, "AccountId": _sf("001", account), "StageName": "Closed Won", "IsWon": True,
-        "IsClosed": True, "Amount": 76000, "CurrencyIsoCode": "USD", "Legal_Entity__c": entity, "Rate_Card__c": "Standard",
-        "Contract_Type__c": "Time and Materials", "Start_Date__c": "2026-10-01", "End_Date__c": "2026-12-31",
+        "Id": _sf("006", number),
+        "Name": name,
+        "AccountId": _sf("001", account),
+        "StageName": "Closed Won",
+        "IsWon": True,
+        "IsClosed": True,
+        "Amount": 76000,
+        "CurrencyIsoCode": "USD",
+        "Legal_Entity__c": entity,
+        "Rate_Card__c": "Standard",
+        "Contract_Type__c": "Time and Materials",
+        "Start_Date__c": "2026-10-01",
+        "End_Date__c": "2026-12-31",
         "SystemModstamp": f"2026-09-28T09:0{number}:00Z",
-    }  # fmt: skip
+    }
 
 
 def psa_records() -> dict[str, list[dict[str, Any]]]:
     """Return the PSA's roles, people and the one rate card with its two versions, by kind."""
     versions = [("1", "2026-01-01"), ("2", PRICE_CHANGE.isoformat())]
     prices = [
-        {"id": f"{version}{_ROLE_IDS[role]}", "rate_card_version_id": f"2{version}", "role_id": _ROLE_IDS[role],
-         "rate": int(rates[int(version) - 1] * 100)}
+        {
+            "id": f"{version}{_ROLE_IDS[role]}",
+            "rate_card_version_id": f"2{version}",
+            "role_id": _ROLE_IDS[role],
+            "rate": int(rates[int(version) - 1] * 100),
+        }
         for role, rates in RATES.items()
         for version, _ in versions
-    ]  # fmt: skip
+    ]
     return {
         "roles": [{"id": number, "name": role} for role, number in _ROLE_IDS.items()],
         "users": [{"id": i, "full_name": name, "role_id": _ROLE_IDS.get(role or "")} for i, name, role in _PEOPLE],
@@ -108,7 +148,8 @@ def psa_records() -> dict[str, list[dict[str, Any]]]:
         ],
         "rate_cards": [{"id": "5", "currency": "USD", "rate_card_set_id": "1", "rate_card_version_ids": ["21", "22"]}],
         "rate_card_versions": [
-            {"id": f"2{v}", "rate_card_id": "5", "rate_card_set_version_id": f"1{v}", "default_rate": 0} for v, _ in versions
+            {"id": f"2{v}", "rate_card_id": "5", "rate_card_set_version_id": f"1{v}", "default_rate": 0}
+            for v, _ in versions
         ],
         "rate_card_roles": prices,
     }
@@ -118,13 +159,19 @@ def time_records(workspaces: dict[str, str]) -> list[dict[str, Any]]:
     """Return October's time entries as the PSA holds them; `workspaces` is deal number -> its workspace id there."""
     return [
         {
-            "id": str(entry.number), "updated_at": "2026-10-31T18:00:00Z",
+            "id": str(entry.number),
+            "updated_at": "2026-10-31T18:00:00Z",
             "workspace_id": workspaces[entry.deal] if entry.deal else "900001",  # an internal project nobody sold
-            "user_id": entry.person, "role_id": _ROLE_IDS.get(entry.role or ""), "date_performed": entry.worked_on.isoformat(),
-            "time_in_minutes": entry.minutes, "billable": entry.is_billable, "approved": entry.is_approved, "notes": "",
+            "user_id": entry.person,
+            "role_id": _ROLE_IDS.get(entry.role or ""),
+            "date_performed": entry.worked_on.isoformat(),
+            "time_in_minutes": entry.minutes,
+            "billable": entry.is_billable,
+            "approved": entry.is_approved,
+            "notes": "",
         }
         for entry in plan()
-    ]  # fmt: skip
+    ]
 
 
 def plan() -> list[Entry]:

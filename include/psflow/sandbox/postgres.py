@@ -107,6 +107,7 @@ class Server:
                 if not db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                     new = sql.SQL("CREATE DATABASE {} OWNER {} " + _NEW_DATABASE)
                     db.execute(new.format(sql.Identifier(name), sql.Identifier(owner)))
+                    keep(self.folder / "databases.json", sorted({*self._databases, name}))
         except psycopg.Error as error:
             raise ConfigurationError(f"could not make database {name!r} owned by {owner!r}: {error}") from None
 
@@ -120,9 +121,17 @@ class Server:
             raise ConfigurationError(f"could not make role {name!r}: {error}") from None
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and end its sessions; nothing happens when there is none."""
+        """Drop a database that was made here and end its sessions; one that somebody else made is left alone."""
+        if name not in self._databases:
+            return
         with self._connect() as db:
             db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @property
+    def _databases(self) -> list[str]:
+        """Names of the databases that were made here."""
+        found: list[str] = kept(self.folder / "databases.json", list)
+        return found
 
     def _ensure_role(self, db: psycopg.Connection[Any], name: str) -> None:
         if name not in self.passwords:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _TABLES = """
 select schemaname, tablename from pg_tables
-where schemaname in ('raw', 'core', 'billing', 'finance') or (schemaname, tablename) in (('ops', 'effect'), ('ops', 'approval'))
+where schemaname in ('raw', 'core', 'billing', 'finance')
+   or (schemaname, tablename) in (('ops', 'effect'), ('ops', 'approval'))
 order by 1, 2
 """
 
@@ -40,7 +41,9 @@ def digest(stack: Stack) -> dict[str, str]:
     with psycopg.connect(stack.database_url("psflow")) as db:
         for schema, table in db.execute(_TABLES).fetchall():
             row = sql.SQL("select count(*) || ' rows ' || md5(string_agg(t::text, '|' order by t::text)) from {} t")
-            found[f"{schema}.{table}"] = str((db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0])
+            found[f"{schema}.{table}"] = str(
+                (db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0]
+            )
     found |= {f"tryton {model}": str(newest) for model, newest in erp(stack).newest_write().items()}
     return found | {f"{vendor} writes": str(stack.vendors.state(vendor)["writes"]) for vendor in VENDORS}
 

@@ -20,13 +20,15 @@ from urllib.parse import urlsplit
 
 import psflow
 from psflow.errors import ConfigurationError, PsflowError
+from psflow.sandbox import tryton
 from psflow.sandbox.airflow import COMPONENTS, Airflow
 from psflow.sandbox.postgres import Postgres, Server, server
 from psflow.sandbox.processes import end, find, leaders, marked
 from psflow.sandbox.tryton import TrytonServer
 from psflow.sandbox.vendors import VENDORS, Vendors
+from psflow.warehouse import migrate
 
-DATABASES = ("psflow", "airflow", "tryton")
+DATABASES = {"psflow": "psflow", "airflow": "airflow", "tryton": tryton.OWNER}  # name -> role that owns it
 _MARK = "PSFLOW_STACK"  # in the environment of everything a stack starts
 
 
@@ -83,8 +85,7 @@ class Stack:
             os.environ[_MARK] = str(self.state)
             try:
                 self.postgres.start()
-                for database in DATABASES:
-                    self.postgres.ensure_database(database, database)
+                self._make_databases()
                 say("postgres")
                 self._together(say)
             except BaseException:
@@ -116,11 +117,7 @@ class Stack:
 
     def migrate(self) -> str:
         """Bring the business database to this version and return its revision."""
-        from psflow.warehouse import migrate
-
-        self.postgres.ensure_database("psflow", "psflow")
-        for role in ("psflow_app", "psflow_finance"):  # made here so that they may log in and the owner makes no roles
-            self.postgres.ensure_role(role)
+        self._make_databases()
         return migrate.upgrade(self.database_url("psflow"))
 
     def status(self) -> dict[str, dict[str, Any]]:
@@ -144,9 +141,16 @@ class Stack:
         places |= {path.stem: path for path in sorted((self.state / "airflow").glob("*.log"))}
         return {service: path for service, path in places.items() if path.exists()}
 
+    def _make_databases(self) -> None:
+        """Make databases and roles one after the other: the file of passwords has one writer."""
+        for database, owner in DATABASES.items():
+            self.postgres.ensure_database(database, owner)
+        for role in ("psflow_app", "psflow_finance"):
+            self.postgres.ensure_role(role)
+
     def _together(self, say: Callable[[str], None]) -> None:
         steps: dict[str, Callable[[], object]] = {
-            "business database": self.migrate,
+            "business database": lambda: migrate.upgrade(self.database_url("psflow")),
             "vendors": self.vendors.start,
             "tryton": self.tryton.start,
             "airflow": self.airflow.start,

@@ -31,7 +31,8 @@ from psflow.systems.transport import Transport
 from psflow.systems.tryton.rpc import Rpc
 
 _MARK = "PSFLOW_TRYTON"
-_ADMIN, _OWNER = "admin", "psflow_tryton"
+_ADMIN = "admin"
+OWNER = "psflow_tryton"  # role that owns the database
 _UNFINISHED = "psflow: unfinished"  # as a comment on the database: a build or restore that did not reach its end
 # the install makes millions of objects that all stay: collecting garbage would cost it an eighth of its time
 _RUN = "import gc, runpy, sys; gc.disable(); del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -189,10 +190,10 @@ class TrytonServer:
 
     def _configure(self) -> None:
         """Write the configuration, the database's password in it, for its owner only; the port may have moved."""
-        self.postgres.ensure_database(self.database, _OWNER)
+        self.postgres.ensure_database(self.database, OWNER)
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
-        text = f"[database]\nuri = {self.postgres.url('', _OWNER)}\npath = {files}\n"
+        text = f"[database]\nuri = {self.postgres.url('', OWNER)}\npath = {files}\n"
         _write_secret(self._config, text)
 
     def _is_whole(self) -> bool:
@@ -214,7 +215,7 @@ class TrytonServer:
 
     def _is_empty(self) -> bool:
         tables = "SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace LIMIT 1"
-        with psycopg.connect(self.postgres.url(self.database, _OWNER)) as db:
+        with psycopg.connect(self.postgres.url(self.database, OWNER)) as db:
             return db.execute(tables).fetchone() is None
 
     def _comment(self, text: str | None = None) -> str | None:
@@ -230,7 +231,7 @@ class TrytonServer:
         """Restore the dump of this lock and seed, or build the database and dump it."""
         with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as db:
             db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
-        self.postgres.ensure_database(self.database, _OWNER)
+        self.postgres.ensure_database(self.database, OWNER)
         self._comment(_UNFINISHED)
         if (dump := self._dump).exists():
             with self._timed("restore"):
@@ -267,7 +268,7 @@ class TrytonServer:
 
     def _tool(self, name: str, *options: Any) -> None:
         """Run a program of PostgreSQL as the database's owner; where and who goes by the environment."""
-        where = conninfo_to_dict(self.postgres.url(self.database, _OWNER))
+        where = conninfo_to_dict(self.postgres.url(self.database, OWNER))
         names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
         names |= {"sslmode": "PGSSLMODE"}
         environ = self._environ("build") | {names[key]: str(value) for key, value in where.items() if key in names}

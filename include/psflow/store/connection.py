@@ -47,7 +47,9 @@ class Store:
             self.run("insert into ops.deployment (region) values (%(region)s) on conflict do nothing", region=region)
             found = self.value("select region from ops.deployment")
         if found != region:
-            raise ConfigurationError(f"this database serves region {found}, psflow.yaml says {region}: wrong connection")
+            raise ConfigurationError(
+                f"this database serves region {found}, psflow.yaml says {region}: wrong connection"
+            )
 
     def __enter__(self) -> Store:
         return self

@@ -22,7 +22,8 @@ OVERLAP = dt.timedelta(minutes=10)  # a vendor's long transaction commits late u
 def link(store: Store, kind: str, entity_id: str, system: System, external_id: str) -> None:
     """Say that a system's record is ours. Raises NeedsReview when either side is linked to something else."""
     store.run(
-        "insert into ops.crosswalk values (%(kind)s, %(ours)s, %(system)s, %(instance)s, %(theirs)s) on conflict do nothing",
+        "insert into ops.crosswalk values (%(kind)s, %(ours)s, %(system)s, %(instance)s, %(theirs)s) "
+        "on conflict do nothing",
         kind=kind, ours=entity_id, system=system.key, instance=system.instance, theirs=external_id,
     )  # fmt: skip
     if external(store, kind, entity_id, system) != external_id:
@@ -44,7 +45,8 @@ def external(store: Store, kind: str, entity_id: str, system: System) -> str | N
 def read_since(store: Store, system: System, stream: str) -> dt.datetime | None:
     """Return from when a stream must be read again: its watermark less the overlap; None for everything."""
     read_to: dt.datetime | None = store.value(
-        "select read_to from ops.watermark where system = %(system)s and instance = %(instance)s and stream = %(stream)s",
+        "select read_to from ops.watermark "
+        "where system = %(system)s and instance = %(instance)s and stream = %(stream)s",
         system=system.key, instance=system.instance, stream=stream,
     )  # fmt: skip
     return read_to - OVERLAP if read_to else None

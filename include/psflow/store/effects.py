@@ -72,15 +72,22 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     """
     rows: list[dict[str, Any]] = [
         {
-            "key": e.key, "system": e.system, "capability": e.capability, "engagement": e.engagement_id,
-            "batch": e.batch_id, "payload": json.dumps(e.payload), "hash": payload_hash(e.payload),
+            "key": e.key,
+            "system": e.system,
+            "capability": e.capability,
+            "engagement": e.engagement_id,
+            "batch": e.batch_id,
+            "payload": json.dumps(e.payload),
+            "hash": payload_hash(e.payload),
         }
         for e in effects
-    ]  # fmt: skip
+    ]
     store.run_many(_REGISTER, rows)
     keys = [row["key"] for row in rows]
     wanted = {row["key"]: row["hash"] for row in rows}
-    for found in store.rows("select effect_key, payload_hash from ops.effect where effect_key = any(%(keys)s)", keys=keys):
+    for found in store.rows(
+        "select effect_key, payload_hash from ops.effect where effect_key = any(%(keys)s)", keys=keys
+    ):
         if found["payload_hash"] != wanted[found["effect_key"]]:
             raise NeedsReview(f"effect {found['effect_key']} was registered with another payload; nothing was changed")
     return keys
@@ -127,9 +134,14 @@ returning effect.*, due.state = 'intent' as uncertain
 
 def _claimed(row: Row, send_before: float) -> Claimed:
     effect = OpenEffect(
-        key=row["effect_key"], system=row["system"], capability=row["capability"], engagement_id=row["engagement_id"],
-        payload=row["payload"], fence=row["fence"], send_before=send_before,
-    )  # fmt: skip
+        key=row["effect_key"],
+        system=row["system"],
+        capability=row["capability"],
+        engagement_id=row["engagement_id"],
+        payload=row["payload"],
+        fence=row["fence"],
+        send_before=send_before,
+    )
     return Claimed(effect, row["uncertain"], row["attempts"])
 
 
@@ -141,18 +153,26 @@ def settle(store: Store, results: Sequence[Result]) -> None:
     """
     for result in results:
         settled = store.row(
-            _SETTLE[result.outcome], key=result.effect.key, fence=result.effect.fence, external_id=result.external_id,
-            error=result.error, wait_s=result.retry_after_s,
-        )  # fmt: skip
+            _SETTLE[result.outcome],
+            key=result.effect.key,
+            fence=result.effect.fence,
+            external_id=result.external_id,
+            error=result.error,
+            wait_s=result.retry_after_s,
+        )
         if settled:
-            store.run(_AUDIT, action=f"effect.{result.outcome}", subject=result.effect.key,
-                      detail=json.dumps({"external_id": result.external_id, "attempt": settled["attempts"]}))  # fmt: skip
+            store.run(
+                _AUDIT,
+                action=f"effect.{result.outcome}",
+                subject=result.effect.key,
+                detail=json.dumps({"external_id": result.external_id, "attempt": settled["attempts"]}),
+            )
 
 
 _MINE = " where effect_key = %(key)s and fence = %(fence)s and state = 'intent' returning attempts"
 _SETTLE = {
-    "done": "update ops.effect set state = 'done', external_id = %(external_id)s, last_error = null, lease_until = null, "
-    "settled_at = clock_timestamp()" + _MINE,
+    "done": "update ops.effect set state = 'done', external_id = %(external_id)s, last_error = null, "
+    "lease_until = null, settled_at = clock_timestamp()" + _MINE,
     "refused": "update ops.effect set state = 'refused', last_error = %(error)s, lease_until = null, "
     "settled_at = clock_timestamp()" + _MINE,
     "dead": "update ops.effect set state = 'dead', last_error = %(error)s, lease_until = null, "
@@ -167,7 +187,7 @@ insert into ops.audit (actor, action, subject, detail) values (current_user, %(a
 
 
 def states(store: Store, keys: Sequence[str]) -> dict[str, Row]:
-    """Return key -> {state, external_id, last_error, capability, wait_s} of effects; `wait_s` until one is due again."""
+    """Return key -> {state, external_id, last_error, wait_s, …} of effects; `wait_s` seconds until one is due."""
     found = store.rows(_STATES, keys=list(keys))
     return {row["effect_key"]: row for row in found}
 

@@ -138,7 +138,7 @@ class Crm(System, Protocol):
 
 
 class Psa(System, Protocol):
-    """Professional services automation: people, rate cards, projects, time. Capability: create_project, close_project."""
+    """Professional services automation: people, rates, projects, time. Capabilities: create_project, close_project."""
 
     def resources(self) -> Iterator[Page[Resource]]:
         """Yield pages of all people (no change stamp at the vendor: always a full read)."""
@@ -154,9 +154,7 @@ class Psa(System, Protocol):
 
 
 class Erp(System, Protocol):
-    """
-    Books. Capabilities: create_customer, create_project, close_project, draft_invoice, post_invoice, cancel_invoice.
-    """
+    """Books. Capabilities: create_customer, create_ and close_project, draft_, post_ and cancel_invoice."""
 
     def invoices(self, references: Sequence[str]) -> list[ErpInvoice]:
         """Return the documents that carry one of our references, in any state, with lines and ledger."""

@@ -101,7 +101,9 @@ class Transport:
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if time.monotonic() > ends or len(body) > _BODY_LIMIT:
-                    raise requests.Timeout(f"{self.system}: answer longer than {self.deadline_s:g} s or {_BODY_LIMIT} bytes")
+                    raise requests.Timeout(
+                        f"{self.system}: answer longer than {self.deadline_s:g} s or {_BODY_LIMIT} bytes"
+                    )
             return Reply(response.status_code, response.headers, bytes(body))
 
 

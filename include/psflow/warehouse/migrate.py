@@ -31,7 +31,10 @@ def pending(url: str) -> list[str]:
     """Return the revisions this database lacks, oldest first."""
     with _engine(url).connect() as connection:
         at = _revision(connection)
-    return [s.revision for s in reversed(list(ScriptDirectory.from_config(_config()).iterate_revisions("head", at or "base")))]
+    return [
+        s.revision
+        for s in reversed(list(ScriptDirectory.from_config(_config()).iterate_revisions("head", at or "base")))
+    ]
 
 
 def run_sql_beside(step: str) -> None:

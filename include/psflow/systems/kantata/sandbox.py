@@ -183,7 +183,7 @@ def _invalid(shelf: Shelf, kind: str, given: dict[str, Any], whole: dict[str, An
 def _refer(shelf: Shelf, kind: str, subject: str, given: dict[str, Any]) -> str:
     """Add or replace the subject's one reference to a service and return its id."""
     head = {"subject_type": SUBJECT[kind], "subject_id": subject, "service_name": str(given["service_name"])}
-    mine = "json_extract(body, '$.subject_type') = ? AND json_extract(body, '$.subject_id') = ? AND json_extract(body, '$.service_name') = ?"
+    mine = " AND ".join(f"json_extract(body, '$.{name}') = ?" for name in head)
     old = shelf.select("external_references", mine, list(head.values()))
     key = old[0]["id"] if old else str(shelf.next_number("external_references"))
     body = {"id": key, "status": None, "locked": False, "created_at": now()} | (old[0] if old else {}) | given | head

@@ -1,6 +1,4 @@
-"""
-The reading half of the Kantata sandbox: filters, pages, side loads, and the envelope of keyed maps.
-"""
+"""The reading half of the Kantata sandbox: filters, pages, side loads, and the envelope of keyed maps."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class _Salesforce:
             raise ValueError(f"{kind} has no fields {sorted(set(record) - FIELDS.get(kind, set()))}")
         now = dt.datetime.now(dt.UTC).isoformat()
         stamp = record.get("SystemModstamp", now)
-        body = {"IsDeleted": False, "CurrencyIsoCode": "USD"} | {s: stamp for s in STAMPS} | record
+        body = {"IsDeleted": False, "CurrencyIsoCode": "USD"} | dict.fromkeys(STAMPS, stamp) | record
         for name in ("Id", "AccountId", "OpportunityId"):
             if body.get(name):
                 body[name] = id18(str(body[name]))
@@ -169,7 +169,7 @@ def _upsert(shelf: Shelf, call: Call) -> Response:
         return refused(404, "NOT_FOUND", "The requested resource does not exist")
     now = dt.datetime.now(dt.UTC).isoformat()
     key = found[0] if found else id18(f"{PREFIX[kind]}SB{shelf.tally('minted:' + kind):010d}")
-    fresh = {"Id": key, "IsDeleted": False, "CurrencyIsoCode": "USD", field: value} | {s: now for s in STAMPS}
+    fresh = {"Id": key, "IsDeleted": False, "CurrencyIsoCode": "USD", field: value} | dict.fromkeys(STAMPS, now)
     problem = _change(shelf, call, kind, shelf.get(kind, key) or fresh)
     answer = {"id": key, "success": True, "errors": [], "created": not found}
     return problem or JSONResponse(answer, 200 if found else 201)
