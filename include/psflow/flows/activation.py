@@ -49,7 +49,7 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
         with store.transaction("activation.blocked"):
             exceptions.open_all(store, config, [_finding(engagement_id, f) for f in verdict])
             _move(store, engagement_id, epoch, "blocked", ["won", "blocked"])
-        raise GateFailed(f"{engagement_id} is blocked: " + "; ".join(f.message for f in verdict))
+        raise GateFailed(f"{engagement_id} is blocked: " + "; ".join(_told(config, f) for f in verdict))
     with store.transaction("activation.passed"):
         for gate in GATES:
             exceptions.resolve(store, gate, "engagement", [engagement_id])
@@ -57,6 +57,11 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
         store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "activating", ["won", "blocked"])
     return str(_project(store, engagement_id)["project_code"])
+
+
+def _told(config: Config, failure: Failure) -> str:
+    route = config.routing[failure.gate]
+    return f"{failure.message} -> {route.owner_team}: {route.fix}"
 
 
 def _finding(engagement_id: str, failure: Failure) -> exceptions.Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,17 +75,21 @@ class Airflow:
         Raises ConfigurationError naming the log of a component that ended, or the DAG file that does not import.
         """
         self.migrate()
-        began = datetime.now(UTC)
+        began, started = _EVER, dict[str, subprocess.Popen[bytes]]()
         if len(self.components()) < len(COMPONENTS):
             self.stop()  # half an Airflow: a leftover of something killed
             keep(self.home / "port.json", _first_free(self._port))
-            started = {name: self._spawn(name) for name in COMPONENTS}
-            self._await(started, began, time.monotonic() + wait_s)
+            began, started = datetime.now(UTC), {name: self._spawn(name) for name in COMPONENTS}
+        self._await(started, began, time.monotonic() + wait_s)
 
     def stop(self, wait_s: float = 8) -> None:
         """End every process of this home, workers and tasks too: TERM, and after `wait_s` seconds KILL."""
         end(marked(_HOME, str(self.home)), signal.SIGTERM, wait_s)
         end(marked(_HOME, str(self.home)), signal.SIGKILL)  # what a component started while it was ending
+
+    def forget_logs(self) -> None:
+        """Delete the task logs: runs of a new database may have the names of old ones."""
+        shutil.rmtree(self.home / "logs", ignore_errors=True)
 
     def healthy(self) -> bool:
         """Whether every component beats."""
@@ -192,7 +197,7 @@ class Airflow:
             if part["status"] != "healthy" or not since(beat, began):
                 return f"a heartbeat of the {name}"
         for error in api.import_errors():
-            if since(error["timestamp"], began):
+            if began > _EVER and since(error["timestamp"], began):  # one that ran before has said so in its UI
                 raise ConfigurationError(f"dags/{error['filename']} does not import: {error['stack_trace'].strip()}")
         parsed = {dag["relative_fileloc"] for dag in api.dags() if since(dag["last_parsed_time"], began)}
         return ", ".join(sorted(self._dag_files() - parsed))
@@ -201,6 +206,7 @@ class Airflow:
         return {path.name for path in (self.project / "dags").glob("*.py")}
 
 
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AIRFLOW = [sys.executable, "-m", "airflow"]
 
 

@@ -237,7 +237,7 @@ def _wait(stack: Stack, tell: Teller) -> None:
     }
     for user, who in people.items():
         say(f"  log in as {user:<9} {escape(passwords[user]):<14} {who}")
-    say("  1. Dags > activation: one row a deal; the red one is blocked, its log says why and who owns it")
+    say("  1. Dags > activation > Runs: one row a deal; the red one is blocked, its log says why and who owns it")
     say("  2. Dags > billing > the run: gate, submit, approve, draft, read_back, post; Browse > Required Actions")
     say("  3. finance's tables (psql or any tool): finance.invoice_tie_out, finance.invoice, finance.open_exception")
     say(f"       {escape(stack.database_url('psflow_finance'))}")

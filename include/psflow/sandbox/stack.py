@@ -114,6 +114,7 @@ class Stack:
                 self.postgres.drop_database(database)
             self.vendors.reset()
             self.tryton.reset_faults()
+            self.airflow.forget_logs()
 
     def migrate(self) -> str:
         """Bring the business database to this version and return its revision."""

@@ -3,8 +3,9 @@
 with invoice as (
     select invoice.* from billing.invoice join core.project using (project_code) where engagement_id = %(engagement)s
 )
-select deal.modified_at as at, 'deal won' as what, deal.opportunity_id as subject,
-       concat_ws(' · ', deal.name, customer.name, deal.amount || ' ' || deal.currency) as says
+select (select min(received_at) from raw.record where (kind, record_id) = ('opportunity', deal.opportunity_id)) as at,
+       'deal won' as what, deal.opportunity_id as subject,
+       concat_ws(' · ', deal.name, customer.name, to_char(deal.amount, 'FM999,999,999,990.00') || ' ' || deal.currency) as says
 from core.engagement join core.opportunity deal using (opportunity_id) join core.customer using (customer_id)
 where engagement_id = %(engagement)s
 union all
@@ -41,6 +42,6 @@ union all
 select decided_at, step || ' ' || decision, batch_id, airflow_user || ' (' || person || ')'
 from ops.approval where batch_id in (select batch_id from invoice)
 union all
-select batch.frozen_at, 'invoice', invoice_key, concat_ws(' · ', amount || ' ' || currency, erp_number, erp_state)
+select batch.frozen_at, 'invoice', invoice_key, concat_ws(' · ', to_char(amount, 'FM999,999,999,990.00') || ' ' || currency, erp_number, erp_state)
 from finance.invoice join billing.batch using (batch_id) where invoice_key in (select invoice_key from invoice)
 order by at, what, subject
