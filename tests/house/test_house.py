@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,3 +122,11 @@ def test_the_lock_has_no_address_and_the_wheel_holds_three_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert [p.split("/")[-1] for p in packages] == ["psflow", "psflow_airflow", "psflow_expectations"]
+
+
+def test_imports_point_inward() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "importlinter.cli"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 kept, 0 broken" in done.stdout
