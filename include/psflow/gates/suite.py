@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ class Gate(Protocol):
 class ExpectationGate:
     """The suites of `expectations/`, run inside the business database at `url`."""
 
-    url: str
+    url: str = field(repr=False)
 
     def run(self, suite: str, batch_id: str) -> Verdict:
         """Return the verdict. Raises GateFailed on an empty batch, a crashed check or an incomplete list of rows."""

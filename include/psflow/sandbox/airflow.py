@@ -44,6 +44,7 @@ class Airflow:
         self.home = home.resolve()
         self.postgres = postgres
         self.project = project
+        self.follows_schedules = True
 
     @property
     def url(self) -> str:
@@ -143,6 +144,7 @@ class Airflow:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _for_asyncpg(metadata),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self.follows_schedules),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         return {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PG", "_AIRFLOW"))} | own
