@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
+
 from psflow.sandbox.postgres import Server
 from psflow.store.connection import Store
 from psflow.warehouse import migrate

@@ -12,11 +12,8 @@ from typing import Any
 
 import pytest
 
-from psflow.sandbox.postgres import Server
-from psflow.sandbox.tryton import TrytonServer
 from tests.flows.conftest import Firm, config, firm
 from tests.systems.conftest import Sandbox, kantata_sandbox, salesforce_sandbox, serve
-from tests.systems.tryton_fixture import CACHE
 
 __all__ = ["config", "firm", "kantata_sandbox", "salesforce_sandbox", "serve"]
 
@@ -64,15 +61,6 @@ def airflow_db() -> None:
 def set_connection(monkeypatch: pytest.MonkeyPatch, conn_id: str, **fields: Any) -> None:
     """Define an Airflow connection as a firm does without a database: in the environment."""
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
-
-
-@pytest.fixture(scope="session")
-def books(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
-    """A real Tryton with the seeded company and nothing else in it."""
-    server = TrytonServer(tmp_path_factory.mktemp("tryton"), postgres, CACHE, f"tryton_airflow_{os.getpid()}")
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -91,13 +91,13 @@ def _answer(task_id: str, user: str, option: str) -> Any:
 
 
 @pytest.fixture
-def erp(monkeypatch: pytest.MonkeyPatch, connections: None, books: TrytonServer) -> TrytonServer:
+def erp(monkeypatch: pytest.MonkeyPatch, connections: None, tryton_server: TrytonServer) -> TrytonServer:
     """The connection to a real Tryton."""
     set_connection(
-        monkeypatch, "psflow_tryton", conn_type="psflow_tryton", host=books.url, login=books.login,
-        password=books.password, extra={"database": books.database, "company": books.company},
+        monkeypatch, "psflow_tryton", conn_type="psflow_tryton", host=tryton_server.url, login=tryton_server.login,
+        password=tryton_server.password, extra={"database": tryton_server.database, "company": tryton_server.company},
     )  # fmt: skip
-    return books
+    return tryton_server
 
 
 def runs_of(dag_id: str) -> dict[str, str]:

@@ -18,9 +18,7 @@ from psflow.store.connection import Store
 from tests.database import REGION
 from tests.flows.conftest import Firm
 from tests.flows.test_crash import killed_at
-from tests.systems.tryton_fixture import adapter, tryton_server
-
-__all__ = ["tryton_server"]
+from tests.systems.tryton_fixture import adapter
 
 QUICK = VendorProfile(lookup="search", deadline_s=2, late_landing_s=0.2, search_lag_s=0, lease_s=4)
 FIRST = itertools.count(2000 + os.getpid() % 1000 * 100)

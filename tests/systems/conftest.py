@@ -15,8 +15,6 @@ import pytest
 import requests
 import uvicorn
 
-from tests.systems import tryton_fixture
-
 CONTROL = "control-token"
 
 
@@ -43,27 +41,49 @@ class Sandbox:
         return self.control("state")
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[str], Sandbox]]:
-    """Start a vendor's sandbox over a fresh file."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+class _Server:
+    """One port that serves whatever app it was given last: a server start costs more than most tests."""
 
-    def start(vendor: str) -> Sandbox:
-        app = importlib.import_module(f"psflow.systems.{vendor}.sandbox").app(tmp_path / f"{vendor}.sqlite", CONTROL)
+    def __init__(self) -> None:
+        self.app: Any = None
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(self._serve, log_level="error", interface="asgi3", lifespan="off")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self.thread.start()
+        while not self.server.started:
             time.sleep(0.01)
-        running.append((server, thread))
-        return Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(5)
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+_SERVERS: dict[str, _Server] = {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stopped_at_the_end() -> Iterator[None]:
+    yield
+    for server in _SERVERS.values():
+        server.server.should_exit = True
+        server.thread.join(5)
+    _SERVERS.clear()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[[str], Sandbox]:
+    """Serve a vendor's sandbox over a fresh file."""
+
+    def start(vendor: str) -> Sandbox:
+        if vendor not in _SERVERS:
+            _SERVERS[vendor] = _Server()
+        server, file = _SERVERS[vendor], tmp_path / f"{vendor}.sqlite"
+        server.app = importlib.import_module(f"psflow.systems.{vendor}.sandbox").app(file, CONTROL)
+        return Sandbox(server.url)
+
+    return start
 
 
 @pytest.fixture
@@ -78,6 +98,3 @@ def kantata_sandbox(serve: Callable[[str], Sandbox]) -> Sandbox:
     sandbox = serve("kantata")
     sandbox.load(bearer="swordfish", hang_s=1.5)
     return sandbox
-
-
-tryton_server = tryton_fixture.tryton_server
