@@ -23,9 +23,9 @@ from psflow.errors import ConfigurationError, PsflowError
 from psflow.sandbox import tryton
 from psflow.sandbox.airflow import COMPONENTS, Airflow
 from psflow.sandbox.postgres import Postgres, Server, server
-from psflow.sandbox.processes import end, find, leaders, marked
+from psflow.sandbox.processes import end, leaders, marked
 from psflow.sandbox.tryton import TrytonServer
-from psflow.sandbox.vendors import VENDORS, Vendors
+from psflow.sandbox.vendors import VENDORS, Vendor, Vendors
 from psflow.warehouse import migrate
 
 DATABASES = {"psflow": "psflow", "airflow": "airflow", "tryton": tryton.OWNER}  # name -> role that owns it
@@ -173,10 +173,8 @@ class Stack:
         end(marked(_MARK, str(self.state)))  # what a killed `up` had started and not yet noted
         self.postgres.stop()
 
-    def _vendor(self, vendor: str) -> dict[str, Any]:
-        note = self.vendors.state_dir / f"{vendor}.pid"
-        pid = int(note.read_text() or 0) if note.exists() else None
-        process = find(pid, str(self.vendors.state_dir / f"{vendor}.sqlite"))
+    def _vendor(self, vendor: Vendor) -> dict[str, Any]:
+        process = self.vendors.process(vendor)
         port = self.vendors.ports[vendor]
         return _row(process is not None, process.pid if process else None, f"http://127.0.0.1:{port}")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import secrets
 import signal
@@ -23,7 +22,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
+
 from psflow.errors import ConfigurationError
+from psflow.sandbox.processes import end, find, free_port, keep, kept
 
 if TYPE_CHECKING:
     from psflow.sandbox.vendor_app import Shelf
@@ -44,7 +46,7 @@ class Credentials:
 
 
 class Vendors:
-    """Both sandboxes of one state folder. Ports stay the same between starts, so that connections do too."""
+    """Both sandboxes of one state folder. Ports stay the same between starts unless somebody else took one."""
 
     def __init__(self, state_dir: Path) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ class Vendors:
         self.load("salesforce", settings={"client_id": c.client_id, "client_secret": c.client_secret})
         self.load("kantata", settings={"bearer": c.bearer})
         for vendor in VENDORS:
-            if not self._running(vendor):
+            if self.process(vendor) is None:
                 self._spawn(vendor)
         for vendor in VENDORS:
             self._await(vendor, time.monotonic() + wait_s)
@@ -81,16 +83,8 @@ class Vendors:
 
     def signal(self, vendor: Vendor, number: signal.Signals) -> None:
         """Send a signal to a vendor's process if it runs (SIGKILL shows what survives) and wait for its end."""
-        pid = self._running(vendor)
-        if pid is None:
-            return
-        os.kill(pid, number)
-        for _ in range(100):
-            if self._running(vendor) is None:
-                break
-            time.sleep(0.05)
-        else:
-            os.kill(pid, signal.SIGKILL)
+        if process := self.process(vendor):
+            end([process], number, wait_s=5)
         self._pid_file(vendor).unlink(missing_ok=True)
 
     def load(
@@ -147,15 +141,16 @@ class Vendors:
 
     def _kept(self) -> dict[str, Any]:
         """Return the folder's credentials and ports, made on first use."""
-        path = self.state_dir / "vendors.json"
-        if not path.exists():
-            kept = {"credentials": asdict(Credentials()), "ports": {vendor: _free_port() for vendor in VENDORS}}
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(kept, file)
-        found: dict[str, Any] = json.loads(path.read_text())
+        found: dict[str, Any] = kept(
+            self.state_dir / "vendors.json",
+            lambda: {"credentials": asdict(Credentials()), "ports": {vendor: free_port() for vendor in VENDORS}},
+        )
         return found
 
     def _spawn(self, vendor: Vendor) -> None:
+        if free_port(self.ports[vendor]) != self.ports[vendor]:  # somebody else took it meanwhile
+            self.ports[vendor] = free_port()
+            keep(self.state_dir / "vendors.json", self._kept() | {"ports": self.ports})
         command = [sys.executable, "-m", "psflow.sandbox.vendors", "--vendor", vendor]
         command += ["--port", str(self.ports[vendor]), "--file", str(self._file(vendor))]
         with (self.state_dir / f"{vendor}.log").open("ab") as log:
@@ -165,35 +160,22 @@ class Vendors:
             )  # fmt: skip
         self._pid_file(vendor).write_text(str(child.pid))
 
-    def _running(self, vendor: Vendor) -> int | None:
-        """Return the pid of this vendor's process; a number that now belongs to another program is not ours."""
+    def process(self, vendor: Vendor) -> psutil.Process | None:
+        """Return this vendor's process; a number that now belongs to another program is not ours."""
         try:
             pid = int(self._pid_file(vendor).read_text())
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:  # our own child: reap it, or it stays a zombie
-                return None
         except (FileNotFoundError, ValueError):
             return None
-        except ChildProcessError:
-            pass
-        command = subprocess.run(
-            ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        return pid if str(self._file(vendor)) in command.stdout else None
+        return find(pid, str(self._file(vendor)))
 
     def _await(self, vendor: Vendor, until: float) -> None:
-        while time.monotonic() < until and self._running(vendor) is not None:
+        while time.monotonic() < until and self.process(vendor) is not None:
             try:
                 socket.create_connection(("127.0.0.1", self.ports[vendor]), timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.05)
         raise ConfigurationError(f"the {vendor} sandbox did not start; see {self.state_dir / f'{vendor}.log'}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:
