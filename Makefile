@@ -25,7 +25,7 @@ demo: venv
 	@once="$(ONCE)"; exec .venv/bin/psflow demo $${once:+--once}
 
 test: venv
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: venv lock-check
 	.venv/bin/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -18,17 +19,19 @@ REGION = "eu-west"
 
 
 @pytest.fixture(scope="session")
-def template(postgres: Server) -> str:
+def template(postgres: Server) -> Iterator[str]:
     """Name of the migrated template database."""
-    _admin(postgres, "create database psflow_template")
-    migrate.upgrade(postgres.url("psflow_template"))
-    return "psflow_template"
+    name = f"psflow_template_{os.getpid()}"
+    _admin(postgres, f"create database {name}")
+    migrate.upgrade(postgres.url(name))
+    yield name
+    _admin(postgres, f"drop database {name} with (force)")
 
 
 @pytest.fixture
 def admin_url(postgres: Server, template: str) -> Iterator[str]:
     """URL of a fresh business database, as its owner."""
-    name = f"psflow_test_{next(_NUMBER)}"
+    name = f"psflow_test_{os.getpid()}_{next(_NUMBER)}"
     _admin(postgres, f"create database {name} template {template}")
     yield postgres.url(name)
     _admin(postgres, f"drop database {name} with (force)")

@@ -16,7 +16,7 @@ from psflow.store.effects import Claimed, NewEffect, Result
 from tests.database import REGION
 
 WIDE = VendorProfile(lookup="search", deadline_s=0.1, late_landing_s=0.1, search_lag_s=0, lease_s=3)  # ten a claim
-SHORT = VendorProfile(lookup="search", deadline_s=0.05, late_landing_s=0.01, search_lag_s=0, lease_s=0.3)
+SHORT = VendorProfile(lookup="search", deadline_s=0.2, late_landing_s=0.05, search_lag_s=0, lease_s=0.9)
 
 
 def register(store: Store, *subjects: str, **payload: Any) -> list[str]:

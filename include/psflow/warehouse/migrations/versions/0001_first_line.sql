@@ -1,9 +1,16 @@
 -- The first line: one deal from closed-won to a tied-out invoice.
 -- Insert-only tables are insert-only by grant; what must never happen is a constraint or a trigger, not a habit.
 
-do $$ begin
-    if not exists (select from pg_roles where rolname = 'psflow_app') then create role psflow_app nologin; end if;
-    if not exists (select from pg_roles where rolname = 'psflow_finance') then create role psflow_finance nologin; end if;
+do $$ declare role text;
+begin
+    foreach role in array array['psflow_app', 'psflow_finance'] loop
+        if not exists (select from pg_roles where rolname = role) then
+            begin  -- roles belong to the whole server: another database may be migrated at this moment
+                execute format('create role %I nologin', role);
+            exception when duplicate_object or unique_violation then null;
+            end;
+        end if;
+    end loop;
 end $$;
 
 create extension if not exists btree_gist;
