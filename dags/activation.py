@@ -10,7 +10,8 @@ in Kantata, and engagement and project code back on the deal. The truth about it
   at its source; the next sync runs this again by itself.
 - **`create_in_erp`**: *refused*: the effect's exception has Tryton's words; correct the cause, clear the task. Safe to
   clear at any time: what was sent is looked up before it is sent again.
-- **`create_in_psa`**: as above; but refused for good, the shell in Tryton is closed and the deal is `compensated`.
+- **`create_in_psa`**: refused: the shell in Tryton is closed and the deal is `compensated`. Correct the cause, then
+  trigger this DAG with the same engagement and the next epoch; it gets new projects, the closed ones stay closed.
 - **`finish`**: as `create_in_erp`, with Salesforce. Both projects exist; only the deal does not say so yet.
 """
 

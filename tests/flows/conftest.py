@@ -248,6 +248,26 @@ def policy_period(name: str) -> Any:
     return Period(name=name)
 
 
+CARDS: dict[str, list[dict[str, Any]]] = {
+    "roles": [{"id": "1", "name": "Partner"}, {"id": "2", "name": "Consultant"}],
+    "users": [{"id": "7", "full_name": "Ann Lee", "role_id": "1"}],
+    "rate_card_sets": [{"id": "1", "title": "Standard", "rate_card_ids": ["5"]}],
+    "rate_card_set_versions": [
+        {"id": "11", "rate_card_set_id": "1", "active": True, "effective_date": "2026-01-01"},
+        {"id": "12", "rate_card_set_id": "1", "active": True, "effective_date": "2026-10-16"},
+    ],
+    "rate_cards": [{"id": "5", "currency": "USD", "rate_card_set_id": "1", "rate_card_version_ids": ["21", "22"]}],
+    "rate_card_versions": [
+        {"id": "21", "rate_card_id": "5", "rate_card_set_version_id": "11", "default_rate": 0},
+        {"id": "22", "rate_card_id": "5", "rate_card_set_version_id": "12", "default_rate": 0},
+    ],
+    "rate_card_roles": [
+        {"id": "31", "rate_card_version_id": "21", "role_id": "2", "rate": 18050},
+        {"id": "32", "rate_card_version_id": "22", "role_id": "2", "rate": 20000},
+    ],
+}
+
+
 @pytest.fixture
 def config() -> Config:
     loaded = policy.load(Path(__file__).parents[2] / "psflow.yaml")
@@ -263,29 +283,7 @@ def firm(store: Store, config: Config, salesforce_sandbox: Sandbox, kantata_sand
     )
     psa = Kantata(Transport("kantata", kantata_sandbox.url, FAST["deadline_s"]), systems["kantata"], "swordfish")
     salesforce_sandbox.load({"Account": [{"Id": "001000000000001", "Name": "Acme", "AccountNumber": "77"}]})
-    kantata_sandbox.load(
-        {
-            "roles": [{"id": "1", "name": "Partner"}, {"id": "2", "name": "Consultant"}],
-            "users": [{"id": "7", "full_name": "Ann Lee", "role_id": "1"}],
-            "rate_card_sets": [{"id": "1", "title": "Standard", "rate_card_ids": ["5"]}],
-            "rate_card_set_versions": [
-                {"id": "11", "rate_card_set_id": "1", "active": True, "effective_date": "2026-01-01"},
-                {"id": "12", "rate_card_set_id": "1", "active": True, "effective_date": "2026-10-16"},
-            ],
-            "rate_cards": [
-                {"id": "5", "currency": "USD", "rate_card_set_id": "1", "rate_card_version_ids": ["21", "22"]}
-            ],
-            "rate_card_versions": [
-                {"id": "21", "rate_card_id": "5", "rate_card_set_version_id": "11", "default_rate": 0},
-                {"id": "22", "rate_card_id": "5", "rate_card_set_version_id": "12", "default_rate": 0},
-            ],
-            "rate_card_roles": [
-                {"id": "31", "rate_card_version_id": "21", "role_id": "2", "rate": 18050},
-                {"id": "32", "rate_card_version_id": "22", "role_id": "2", "rate": 20000},
-            ],
-        },
-        hang_s=1,
-    )
+    kantata_sandbox.load(CARDS, hang_s=1)
     return Firm(store, config, crm, psa, Ledger(systems["tryton"]), salesforce_sandbox, kantata_sandbox)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from psflow.errors import GateFailed, Rejected, UncertainOutcome
+from psflow.errors import GateFailed, NeedsReview, Rejected, UncertainOutcome
 from psflow.flows import activation
-from tests.flows.conftest import Firm
+from tests.flows.conftest import CARDS, Firm
 
 
 def states(firm: Firm) -> dict[str, str]:
@@ -132,3 +132,65 @@ def test_a_refusal_in_the_psa_closes_the_erp_project_and_deletes_nothing(firm: F
     assert [p["state"] for p in firm.erp.projects.values()] == ["closed"]
     assert states(firm) == {run["engagement_id"]: "compensated"}
     assert [e["rule"] for e in firm.exceptions()] == ["effect"]
+
+
+def test_a_compensated_deal_is_over_and_its_next_epoch_gets_projects_of_its_own(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    engagement = run["engagement_id"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    cards = firm.kantata.control("state")["records"]["rate_cards"]
+    firm.kantata.control("reset")
+    with pytest.raises(Rejected):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    firm.kantata.load(CARDS)  # somebody put the rate card back
+    assert cards == 1
+    for step in (activation.check, firm.activate):
+        args = (firm.store, firm.config) if step is activation.check else ()
+        with pytest.raises(NeedsReview, match="trigger epoch 2"):
+            step(*args, **run)
+    firm.activate(engagement, 2)
+    rows = firm.store.rows("select epoch, state from ops.workflow order by epoch")
+    assert [(r["epoch"], r["state"]) for r in rows] == [(1, "compensated"), (2, "active")]
+    assert [p["state"] for p in firm.erp.projects.values()] == ["closed", "open"]
+    assert firm.sync()["start"] == [] and workspaces(firm) == 1
+    firm.log(1)
+    assert firm.load_time() == {"passed": 1, "held": 0}
+
+
+def test_an_epoch_nobody_opened_is_refused(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    with pytest.raises(NeedsReview, match="its epoch is 1"):
+        activation.check(firm.store, firm.config, run["engagement_id"], 2)
+    with pytest.raises(NeedsReview, match="is won: nothing is created"):
+        activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+
+
+def test_what_was_refused_is_sent_again_when_somebody_runs_it_again(firm: Firm) -> None:
+    refusals = iter([True])
+
+    def refuse(when: str, capability: str) -> None:
+        if (when, capability) == ("before", "create_project") and next(refusals, False):
+            raise Rejected("no chart of accounts")
+
+    firm.erp.fail = refuse
+    firm.win()
+    (run,) = firm.sync()["start"]
+    with pytest.raises(Rejected, match="no chart of accounts"):
+        firm.activate(**run)
+    assert [e["rule"] for e in firm.exceptions()] == ["effect"]
+    firm.activate(**run)
+    assert states(firm) == {run["engagement_id"]: "active"} and firm.exceptions() == []
+    assert len(firm.erp.projects) == 1
+
+
+def test_what_was_given_up_is_looked_up_before_it_is_sent_again(firm: Firm) -> None:
+    engagement = firm.start()
+    firm.store.run("update ops.effect set state = 'dead', external_id = null where capability = 'update_opportunity'")
+    firm.store.run("update ops.workflow set state = 'activating'")
+    writes = firm.salesforce.state()["writes"]
+    firm.activate(engagement)
+    assert firm.salesforce.state()["writes"] == writes  # it had landed
+    assert states(firm) == {engagement: "active"}

@@ -273,6 +273,46 @@ def test_a_failing_line_is_held_with_all_of_its_entry_and_the_rest_is_billed(
     assert tied(working)["breaks"] == 0
 
 
+def test_a_refused_draft_is_tried_again_by_the_next_run_of_billing(working: Firm) -> None:
+    refusals = iter([True])
+
+    def refuse(when: str, capability: str) -> None:
+        if (when, capability) == ("before", "draft_invoice") and next(refusals, False):
+            raise Rejected("the fiscal year is closed")
+
+    working.erp.fail = refuse
+    working.log(1)
+    working.load_time()
+    batch = working.approve()
+    with pytest.raises(Rejected, match="0 of 1 invoices are posted"):
+        working.post(batch)
+    assert [e["rule"] for e in working.exceptions()] == ["effect"]
+    assert working.freeze() == batch  # what was approved is finished first
+    assert working.post(batch) == {"posted": 1} and working.exceptions() == []
+    assert posted(working) == Decimal("180.50")
+
+
+def test_a_project_that_sinks_below_zero_without_its_held_hours_waits_whole(working: Firm) -> None:
+    working.log(1, 120)
+    working.load_time()
+    working.bill()
+    working.log(1, 60, updated_at="2026-11-02T00:00:00Z")
+    working.log(2, 180, updated_at="2026-11-02T00:00:00Z")
+    working.load_time()
+    batch = working.freeze()
+    assert batch
+    with pytest.raises(GateFailed, match="nothing is left"):
+        billing.check(working.store, working.config, PassGate(3, (FailingRow("2", "x", "y", "BB-9", "no"),)), batch)
+    assert [(e["entity"], e["record_id"]) for e in working.exceptions("billing")] == [
+        ("time_entry", "2"),
+        ("project", "P-1001"),
+    ]
+    assert tied(working)["breaks"] == 0  # held hours are told, not lost
+    working.bill()  # the gate lets it pass now
+    assert posted(working) == Decimal("361.00") + Decimal("361.00")
+    assert working.exceptions() == [] and tied(working)["breaks"] == 0
+
+
 def test_a_batch_whose_every_line_is_held_ends_there(working: Firm) -> None:
     working.log(1)
     working.load_time()

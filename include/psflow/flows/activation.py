@@ -44,6 +44,7 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
 
     Raises GateFailed naming every reason; each is an exception with its owner, and the deal is blocked.
     """
+    _open_epoch(store, engagement_id, epoch)
     verdict = _verdict(store, engagement_id, _policy(store, config))
     if isinstance(verdict, list):
         with store.transaction("activation.blocked"):
@@ -57,6 +58,26 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
         store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "activating", ["won", "blocked"])
     return str(_project(store, engagement_id)["project_code"])
+
+
+def _open_epoch(store: Store, engagement_id: str, epoch: int) -> None:
+    """Begin the next epoch of an engagement whose last one was compensated. Raises NeedsReview on any other number."""
+    with store.transaction("activation.epoch"):
+        last = store.row(
+            "select epoch, state from ops.workflow where engagement_id = %(id)s order by epoch desc limit 1 for update",
+            id=engagement_id,
+        )
+        if last is None:
+            raise NeedsReview(f"engagement {engagement_id!r} is unknown; see core.engagement")
+        if last["state"] == "compensated" and epoch == last["epoch"] + 1:
+            store.run(sql("warehouse.activation", "next_epoch"), engagement_id=engagement_id, epoch=epoch)
+        elif epoch != last["epoch"] or last["state"] == "compensated":
+            hint = (
+                f"trigger epoch {last['epoch'] + 1}"
+                if last["state"] == "compensated"
+                else f"its epoch is {last['epoch']}"
+            )
+            raise NeedsReview(f"{engagement_id}.{epoch} is over and what it made is closed; {hint}")
 
 
 def _told(config: Config, failure: Failure) -> str:
@@ -80,6 +101,7 @@ def _move(store: Store, engagement_id: str, epoch: int, to: str, allowed: list[s
 
 def create_in_erp(store: Store, config: Config, erp: Erp, engagement_id: str, epoch: int) -> str:
     """Create customer and project shell in the ERP unless they are there; return the ERP's project id."""
+    _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     party = _ensure(store, config, erp, "create_customer", "customer", project["customer_id"], project["customer_id"],
                     _customer(project), engagement_id)  # fmt: skip
@@ -94,6 +116,7 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
 
     Raises Rejected when the PSA refused for good; the ERP's shell is closed then, and the deal is compensated.
     """
+    _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     try:
         return _ensure(store, config, psa, "create_project", "project", project["project_code"],
@@ -105,6 +128,7 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
 
 def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: int) -> None:
     """Write engagement and project code back to the CRM and make the deal active. Raises Rejected."""
+    _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
     _drive_one(
@@ -112,6 +136,16 @@ def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: in
     )
     with store.transaction("activation.active"):
         _move(store, engagement_id, epoch, "active", ["activating"])
+
+
+def _must_be_running(store: Store, engagement_id: str, epoch: int) -> None:
+    state = store.value(
+        "select state from ops.workflow where engagement_id = %(id)s and epoch = %(epoch)s",
+        id=engagement_id,
+        epoch=epoch,
+    )
+    if state not in ("activating", "active"):
+        raise NeedsReview(f"{engagement_id}.{epoch} is {state or 'unknown'}: nothing is created for it; see its gates")
 
 
 def _ensure(
@@ -144,6 +178,7 @@ def _compensate(store: Store, config: Config, erp: Erp, engagement_id: str, epoc
     _drive_one(store, config, erp, NewEffect(erp.key, "close_project", f"{engagement_id}.{epoch}",
                                              {"erp_project_id": shell}, engagement_id))  # fmt: skip
     with store.transaction("activation.compensated"):
+        crosswalk.retire(store, "project", project["project_code"], erp, epoch)
         _move(store, engagement_id, epoch, "compensated", ["activating"])
 
 

@@ -7,6 +7,7 @@ Nothing here reaches the ERP; `billing_posting` does, and trusts only what these
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import psycopg
 
@@ -36,7 +37,7 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     with store.transaction("billing.freeze"):
         store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
         stage_difference(store, legal_entity_id, period.end)
-        _report_left_out(store, config)
+        _report_left_out(store, config, legal_entity_id)
         released = store.value(
             "select batch_id from billing.batch where legal_entity_id = %(entity)s and state = 'released'",
             entity=legal_entity_id,
@@ -59,7 +60,7 @@ def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None
     store.run("analyze billing_difference")
 
 
-def _report_left_out(store: Store, config: Config) -> None:
+def _report_left_out(store: Store, config: Config, legal_entity_id: str) -> None:
     unrated = store.rows("select * from billing_difference where kind = 'unrated' order by time_entry_id")
     credits = store.rows(sql("warehouse.billing", "credits"))
     findings = [
@@ -72,20 +73,19 @@ def _report_left_out(store: Store, config: Config) -> None:
             f"no {r['currency']} rate for {r['role']} on {r['worked_on']} on the rate card of {r['project_code']}",
         )
         for r in unrated
-    ] + [
-        exceptions.Finding(
-            "billing",
-            "project",
-            r["project_code"],
-            "amount",
-            str(r["amount"]),
-            f"a credit of {-r['amount']} {r['currency']} to {r['project_code']} waits until its hours exceed it",
-        )
-        for r in credits
-    ]
+    ] + [_credit(r["project_code"], r["amount"], r["currency"]) for r in credits]
     exceptions.open_all(store, config, findings)
-    exceptions.resolve_others(store, "rate", "time_entry", [r["time_entry_id"] for r in unrated])
-    exceptions.resolve_others(store, "billing", "project", [r["project_code"] for r in credits])
+    store.run(sql("warehouse.billing", "resolve_rates"))
+    store.run(
+        sql("warehouse.billing", "resolve_credits"),
+        entity=legal_entity_id,
+        credits=[r["project_code"] for r in credits],
+    )
+
+
+def _credit(project_code: str, amount: Decimal, currency: str) -> exceptions.Finding:
+    said = f"a credit of {-amount} {currency} to {project_code} waits until its hours exceed it"
+    return exceptions.Finding("billing", "project", project_code, "amount", str(amount), said)
 
 
 def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, str | int]:
@@ -95,38 +95,41 @@ def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, 
     A failing row holds every line of its entry. Raises GateFailed, and ends the batch, without a verdict to trust
     or with nothing left to bill.
     """
-    batch = find(store, batch_id)
-    if batch["state"] != "frozen":
+    if find(store, batch_id)["state"] != "frozen":
         return summary(store, batch_id)
     try:
         verdict = judge(store, gate, SUITE, batch_id, lambda: _content_hash(store, batch_id))
-        with store.transaction("billing.verdict"):
-            _apply(store, config, batch_id, verdict)
     except GateFailed:
         with store.transaction("billing.failed"):
             _move(store, batch_id, "failed", ["frozen"])
         raise
+    with store.transaction("billing.verdict"):
+        content = _apply(store, config, batch_id, verdict)
+    if content is None:
+        raise GateFailed(f"batch {batch_id}: the gate held every line; nothing is left to bill")
     return summary(store, batch_id)
 
 
-def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> None:
+def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str | None:
+    """Hold what failed, tell everybody concerned, and return the hash of what is left; None when nothing is."""
     failing = sorted({row.key for row in verdict.failing})
     store.run(sql("warehouse.billing", "hold"), batch=batch_id, failing=failing)
+    sunk = store.rows(sql("warehouse.billing", "sunk"), batch=batch_id, failing=failing)
+    findings = [
+        exceptions.Finding("billing", "time_entry", row.key, row.field, row.value, f"{row.rule}: {row.says}")
+        for row in verdict.failing
+    ]
+    findings += [_credit(row["project_code"], row["amount"], row["currency"]) for row in sunk]
+    exceptions.open_all(store, config, findings)
+    exceptions.resolve(store, "billing", "time_entry", _clean(store, batch_id))
     content = _content_hash(store, batch_id)
     if content is None:
-        raise GateFailed(f"batch {batch_id}: the gate held every line; nothing is left to bill")
-    held = store.value("select count(*) from billing.batch_hold where batch_id = %(batch)s", batch=batch_id)
-    gate_runs.record(store, SUITE, batch_id, content, verdict.rows, held, verdict.checks)
-    exceptions.open_all(
-        store,
-        config,
-        [
-            exceptions.Finding("billing", "time_entry", row.key, row.field, row.value, f"{row.rule}: {row.says}")
-            for row in verdict.failing
-        ],
-    )
-    exceptions.resolve(store, "billing", "time_entry", _clean(store, batch_id))
-    _move(store, batch_id, "checked", ["frozen"], content)
+        gate_runs.record_failure(store, SUITE, batch_id, "every line is held")
+    else:
+        held = store.value("select count(*) from billing.batch_hold where batch_id = %(batch)s", batch=batch_id)
+        gate_runs.record(store, SUITE, batch_id, content, verdict.rows, held, verdict.checks)
+    _move(store, batch_id, "checked" if content else "failed", ["frozen"], content)
+    return content
 
 
 def _clean(store: Store, batch_id: str) -> list[str]:

@@ -21,9 +21,12 @@ def drive(store: Store, config: Config, system: System, keys: Sequence[str], wai
     """
     Send these effects of one system and return key -> state once each is done, refused or dead.
 
-    Refused and dead ones open an exception. Raises TransientError when some are still open after `wait_s`.
+    Refused and dead ones open an exception; those of an earlier run get another try first, since somebody ran this
+    again. Raises TransientError when some are still open after `wait_s`.
     """
     until = time.monotonic() + wait_s
+    with store.transaction("effect.reopen"):
+        effects.reopen(store, keys)
     while True:
         claimed = effects.claim(store, system.profile, keys)
         if claimed:

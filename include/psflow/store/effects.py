@@ -101,6 +101,21 @@ on conflict (effect_key) do nothing
 """
 
 
+def reopen(store: Store, keys: Sequence[str]) -> int:
+    """
+    Give refused and dead effects another try, in the caller's transaction; returns how many.
+
+    A person did something about the cause: they cleared the task. What was refused never landed and is sent again;
+    what was given up may have landed and is looked up first.
+    """
+    return store.run(
+        "update ops.effect set state = case state when 'dead' then 'intent' else 'pending' end, attempts = 0, "
+        "lease_until = case state when 'dead' then clock_timestamp() end, next_try_at = clock_timestamp(), "
+        "settled_at = null where effect_key = any(%(keys)s) and state in ('refused', 'dead')",
+        keys=list(keys),
+    )
+
+
 def claim(store: Store, profile: VendorProfile, keys: Sequence[str]) -> list[Claimed]:
     """
     Take effects that are due, at most as many as a third of the lease can send, and commit.
