@@ -154,7 +154,7 @@ def test_a_compensated_deal_is_over_and_its_next_epoch_gets_projects_of_its_own(
     rows = firm.store.rows("select epoch, state from ops.workflow order by epoch")
     assert [(r["epoch"], r["state"]) for r in rows] == [(1, "compensated"), (2, "active")]
     assert [p["state"] for p in firm.erp.projects.values()] == ["closed", "open"]
-    assert firm.sync()["start"] == [] and workspaces(firm) == 1
+    assert firm.sync()["start"] == [] and workspaces(firm) == 1 and firm.exceptions() == []
     firm.log(1)
     assert firm.load_time() == {"passed": 1, "held": 0}
 

@@ -135,6 +135,7 @@ def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: in
         store, config, crm, NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
     )
     with store.transaction("activation.active"):
+        store.run(sql("warehouse.activation", "resolve_effects"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "active", ["activating"])
 
 
