@@ -37,7 +37,7 @@ lock: venv
 	$(LOCK) --output-file requirements.lock
 
 lock-check: venv
-	@if grep -nE '://|--(extra-)?index|--find-links|--trusted' requirements.lock; then echo "requirements.lock names an address: make lock" >&2; exit 1; fi
+	@if grep -nE '://|^-|--([^h]|h[^a])' requirements.lock; then echo "requirements.lock names an address: make lock" >&2; exit 1; fi
 	@cp requirements.lock .runtime/requirements.lock
 	@$(LOCK) --output-file .runtime/requirements.lock
 	@cmp requirements.lock .runtime/requirements.lock || { echo "requirements.lock does not fit pyproject.toml: make lock" >&2; exit 1; }
