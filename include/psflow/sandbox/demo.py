@@ -20,7 +20,6 @@ from rich.markup import escape
 from psflow.errors import PsflowError
 from psflow.sandbox import firm, proof
 from psflow.sandbox.airflow_api import AirflowApi
-from psflow.sandbox.connections import connect
 from psflow.sandbox.stack import Stack
 
 _FAULT_S = 4  # longer than any deadline of psflow.yaml's fast profiles would wait
@@ -73,7 +72,6 @@ def _start(stack: Stack, tell: Teller) -> None:
     with tell.step("start Postgres, Tryton, vendors and Airflow") as said:
         began = time.monotonic()
         stack.up(lambda service: said.append(f"{service} {time.monotonic() - began:.0f} s"))
-        connect(stack)
     with tell.step("the firm's records") as said:
         stack.vendors.load("salesforce", firm.crm_records())
         stack.vendors.load("kantata", firm.psa_records(), {"hang_s": _FAULT_S})

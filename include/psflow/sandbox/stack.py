@@ -22,6 +22,7 @@ import psflow
 from psflow.errors import ConfigurationError, PsflowError
 from psflow.sandbox import tryton
 from psflow.sandbox.airflow import COMPONENTS, Airflow
+from psflow.sandbox.connections import connect
 from psflow.sandbox.postgres import Postgres, Server, server
 from psflow.sandbox.processes import end, leaders, marked
 from psflow.sandbox.tryton import TrytonServer
@@ -88,6 +89,7 @@ class Stack:
                 self._make_databases()
                 say("postgres")
                 self._together(say)
+                connect(self)
             except BaseException:
                 self._stop()
                 raise
