@@ -194,3 +194,59 @@ def test_what_was_given_up_is_looked_up_before_it_is_sent_again(firm: Firm) -> N
     firm.activate(engagement)
     assert firm.salesforce.state()["writes"] == writes  # it had landed
     assert states(firm) == {engagement: "active"}
+
+
+def test_what_may_have_landed_is_never_compensated(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    twins = (
+        {"id": "1", "title": "a", "external_reference_ids": ["1"]},
+        {"id": "2", "title": "b", "external_reference_ids": ["2"]},
+    )
+    key = f"kantata:create_project:{run['engagement_id']}.1"
+    references = [
+        {
+            "id": n,
+            "subject_type": "Workspace",
+            "subject_id": n,
+            "service_name": "psflow",
+            "service_model": "Engagement",
+            "service_model_ref": key,
+            "updated_at": "2026-10-01T00:00:00Z",
+        }
+        for n in ("1", "2")
+    ]
+    firm.kantata.load({"workspaces": twins, "external_references": references})
+    firm.kantata.arm("POST /api/v1/workspaces", "e503_before")
+    with pytest.raises(NeedsReview, match="keep one"):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    assert [p["state"] for p in firm.erp.projects.values()] == ["open"]
+    assert states(firm) == {run["engagement_id"]: "activating"}
+
+
+def test_a_deal_stranded_by_an_outage_is_started_again(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    assert firm.sync()["restart"] == []
+    firm.store.run("update ops.workflow set changed_at = clock_timestamp() - interval '2 hours'")
+    assert firm.sync()["restart"] == [run]
+
+
+def test_a_compensation_that_died_is_finished_before_anything_else(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    firm.kantata.control("reset")
+    with pytest.raises(Rejected):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    code = f"P-{run['engagement_id'][2:]}"
+    firm.store.run("update ops.workflow set state = 'activating'")  # as if it had died before the last commit
+    firm.store.run("update ops.crosswalk set entity_id = %(code)s where entity_id = %(code)s || '.1'", code=code)
+    firm.kantata.load(CARDS)
+    with pytest.raises(Rejected, match="is compensated"):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    assert states(firm) == {run["engagement_id"]: "compensated"} and workspaces(firm) == 0

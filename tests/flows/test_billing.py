@@ -313,6 +313,35 @@ def test_a_project_that_sinks_below_zero_without_its_held_hours_waits_whole(work
     assert working.exceptions() == [] and tied(working)["breaks"] == 0
 
 
+def test_an_earlier_month_billed_later_takes_nothing_back(working: Firm) -> None:
+    working.log(1, 60, date_performed="2026-11-03")
+    working.load_time()
+    working.bill("2026-11")
+    assert working.freeze("2026-10") is None and working.exceptions() == []
+    working.log(2, 60, updated_at="2026-11-30T00:00:00Z")  # October's late hour
+    working.load_time()
+    working.bill("2026-10")
+    assert [c[0] for c in charges(working)] == ["1.1", "2.1"]
+    assert posted(working) == Decimal("200.00") + Decimal("180.50")
+    assert working.freeze("2026-11") is None and tied(working)["breaks"] == 0
+
+
+def test_a_draft_edited_after_it_was_read_back_is_not_posted(working: Firm) -> None:
+    working.log(1)
+    working.load_time()
+    batch = working.approve()
+    run = (working.store, working.config, working.erp, batch)
+    billing_posting.release(*run)
+    billing_posting.draft(*run)
+    assert billing_posting.read_back(*run)["agree"] == 1
+    working.erp.documents["1"]["lines"][0]["amount"] = "999.00"
+    with pytest.raises(Rejected, match="0 of 1 invoices"):
+        billing_posting.post(*run)
+    assert working.erp.documents["1"]["state"] == "draft" and len(working.exceptions("billing")) == 2
+    working.erp.documents["1"]["lines"][0]["amount"] = "180.500"
+    assert billing_posting.post(*run) == {"posted": 1} and working.exceptions() == []
+
+
 def test_a_batch_whose_every_line_is_held_ends_there(working: Firm) -> None:
     working.log(1)
     working.load_time()

@@ -23,15 +23,15 @@ GATES: tuple[Gate, ...] = ("legal_entity", "rate_card")
 
 
 def due(store: Store, config: Config) -> dict[str, list[dict[str, Any]]]:
-    """Return the runs to start (won, never run) and to start again (blocked, and would pass now)."""
+    """Return the runs to start (won, never run) and to start again (blocked and would pass now, or stranded)."""
     policy = _policy(store, config)
-    rows = store.rows(
-        "select engagement_id, epoch, state from ops.workflow where state in ('won', 'blocked') order by 1, 2"
-    )
-    fixed = [
-        r for r in rows if r["state"] == "blocked" and isinstance(_verdict(store, r["engagement_id"], policy), Contract)
-    ]
-    return {"start": [_run(r) for r in rows if r["state"] == "won"], "restart": [_run(r) for r in fixed]}
+    rows = store.rows(sql("warehouse.activation", "waiting"))
+    again = [r for r in rows if r["state"] == "stranded" or (r["state"] == "blocked" and _passes(store, r, policy))]
+    return {"start": [_run(r) for r in rows if r["state"] == "won"], "restart": [_run(r) for r in again]}
+
+
+def _passes(store: Store, row: Row, policy: Policy) -> bool:
+    return isinstance(_verdict(store, row["engagement_id"], policy), Contract)
 
 
 def _run(row: Row) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
     if isinstance(verdict, list):
         with store.transaction("activation.blocked"):
             exceptions.open_all(store, config, [_finding(engagement_id, f) for f in verdict])
-            _move(store, engagement_id, epoch, "blocked", ["won", "blocked"])
+            _move(store, engagement_id, epoch, "blocked", ["won", "blocked", "activating"])
         raise GateFailed(f"{engagement_id} is blocked: " + "; ".join(_told(config, f) for f in verdict))
     with store.transaction("activation.passed"):
         for gate in GATES:
@@ -118,6 +118,9 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
     """
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
+    if effects.states(store, [f"{erp.key}:close_project:{engagement_id}.{epoch}"]):  # died while it compensated
+        _compensate(store, config, erp, engagement_id, epoch)
+        raise Rejected(f"{engagement_id}.{epoch} was refused by {psa.key} and is compensated; trigger the next epoch")
     try:
         return _ensure(store, config, psa, "create_project", "project", project["project_code"],
                        f"{engagement_id}.{epoch}", _shell(project, epoch), engagement_id)  # fmt: skip

@@ -37,7 +37,7 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     with store.transaction("billing.freeze"):
         store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
         stage_difference(store, legal_entity_id, period.end)
-        _report_left_out(store, config, legal_entity_id)
+        _report_left_out(store, config, legal_entity_id, period.end)
         released = store.value(
             "select batch_id from billing.batch where legal_entity_id = %(entity)s and state = 'released'",
             entity=legal_entity_id,
@@ -60,7 +60,7 @@ def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None
     store.run("analyze billing_difference")
 
 
-def _report_left_out(store: Store, config: Config, legal_entity_id: str) -> None:
+def _report_left_out(store: Store, config: Config, legal_entity_id: str, until: dt.date) -> None:
     unrated = store.rows("select * from billing_difference where kind = 'unrated' order by time_entry_id")
     credits = store.rows(sql("warehouse.billing", "credits"))
     findings = [
@@ -79,6 +79,7 @@ def _report_left_out(store: Store, config: Config, legal_entity_id: str) -> None
     store.run(
         sql("warehouse.billing", "resolve_credits"),
         entity=legal_entity_id,
+        until=until,
         credits=[r["project_code"] for r in credits],
     )
 

@@ -157,7 +157,7 @@ def _agree(store: Store, config: Config, erp: Erp, row: Row, documents: list[Erp
 
 def post(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
     """Post what was read back; return how many are posted. Raises Rejected when the batch is not wholly posted."""
-    states = drive(store, config, erp, _keys(store, erp, "post_invoice", batch_id))
+    states = drive(store, config, erp, _agreeing(store, config, erp, batch_id))
     posted, wanted = sum(row["state"] == "done" for row in states.values()), len(_invoices(store, batch_id))
     if posted < wanted:
         raise Rejected(f"batch {batch_id}: {posted} of {wanted} invoices are posted; the exceptions name the others")
@@ -167,6 +167,18 @@ def post(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int
             batch=batch_id,
         )
     return {"posted": posted}
+
+
+def _agreeing(store: Store, config: Config, erp: Erp, batch_id: str) -> list[str]:
+    """Return the keys of postings whose document still says what was decided: somebody may have edited the draft."""
+    drafted = {row["payload"]["invoice_key"]: row for row in _effects(store, erp, "draft_invoice", batch_id, "done")}
+    keys = {row["payload"]["invoice_key"]: row["effect_key"] for row in _effects(store, erp, "post_invoice", batch_id)}
+    found = erp.invoices(sorted(keys))
+    return [
+        effect_key
+        for invoice_key, effect_key in keys.items()
+        if _agree(store, config, erp, drafted[invoice_key], [d for d in found if d.reference == invoice_key])
+    ]
 
 
 def _invoices(store: Store, batch_id: str) -> list[Row]:

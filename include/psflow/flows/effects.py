@@ -42,8 +42,13 @@ def drive(store: Store, config: Config, system: System, keys: Sequence[str], wai
 
 
 def done(states: dict[str, Row]) -> dict[str, str]:
-    """Return key -> the vendor's id. Raises Rejected naming every effect that is refused or dead."""
+    """
+    Return key -> the vendor's id. Raises Rejected naming every effect that is refused; NeedsReview when one was given
+    up on, since it may have landed: then nothing is to be compensated.
+    """
     failed = [f"{key} {row['state']}: {row['last_error']}" for key, row in states.items() if row["state"] != "done"]
+    if any(row["state"] == "dead" for row in states.values()):
+        raise NeedsReview("; ".join(failed))
     if failed:
         raise Rejected("; ".join(failed))
     return {key: row["external_id"] for key, row in states.items()}
@@ -79,9 +84,9 @@ def _perform(system: System, ticket: Claimed) -> Result:
 
 
 def _settle(store: Store, config: Config, results: list[Result]) -> None:
-    lost = [r for r in results if r.outcome in ("refused", "dead")]
     with store.transaction("effect.result"):
-        effects.settle(store, results)
+        results = effects.settle(store, results)
+        lost = [r for r in results if r.outcome in ("refused", "dead")]
         exceptions.open_all(
             store,
             config,

@@ -44,6 +44,8 @@ def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:
         with store.transaction("sync.exceptions"):
             _report(store, config, psa, "rate_card", [BadRow("*", str(error), "")])
         raise
+    with store.transaction("sync.exceptions"):
+        exceptions.resolve(store, "record", "rate_card", ["*"])
     return {"resources": resources, "rate_cards": cards}
 
 

@@ -160,12 +160,13 @@ def _claimed(row: Row, send_before: float) -> Claimed:
     return Claimed(effect, row["uncertain"], row["attempts"])
 
 
-def settle(store: Store, results: Sequence[Result]) -> None:
+def settle(store: Store, results: Sequence[Result]) -> list[Result]:
     """
-    Write down how calls ended, with their audit rows, in the caller's transaction.
+    Write down how calls ended, with their audit rows, in the caller's transaction; return what was written.
 
     A result whose fence is no longer the effect's is dropped: somebody else settles it.
     """
+    written = list[Result]()
     for result in results:
         settled = store.row(
             _SETTLE[result.outcome],
@@ -182,6 +183,8 @@ def settle(store: Store, results: Sequence[Result]) -> None:
                 subject=result.effect.key,
                 detail=json.dumps({"external_id": result.external_id, "attempt": settled["attempts"]}),
             )
+            written.append(result)
+    return written
 
 
 _MINE = " where effect_key = %(key)s and fence = %(fence)s and state = 'intent' returning attempts"

@@ -22,6 +22,9 @@ billed as (
     from billing.live_charge charge
     join project using (project_code)
 ),
+last as (  -- an entry that moved may have two live charges for a while; the newest is what it is compared with
+    select distinct on (time_entry_id) * from billed order by time_entry_id, version desc
+),
 compared as (
     select billable.*, billed.charge_id as billed_id,
            (billed.project_code, billed.worked_on, billed.role, billed.minutes)
@@ -31,7 +34,7 @@ compared as (
                 then billed.hourly_rate  -- corrected hours keep the price they were invoiced at
                 else rate.hourly_rate end as hourly_rate
     from billable
-    left join billed using (time_entry_id)
+    left join last billed using (time_entry_id)
     left join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
         and billable.worked_on >= rate.valid_from and (rate.valid_to is null or billable.worked_on <= rate.valid_to)
 )
@@ -46,4 +49,8 @@ select billed.charge_id || '.R', 'reversal', billed.time_entry_id, billed.versio
        billed.worked_on, billed.role, -billed.minutes, billed.hourly_rate, -billed.amount, billed.currency
 from billed
 left join compared on compared.billed_id = billed.charge_id
-where compared.billed_id is null or (not compared.is_same and compared.hourly_rate is not null)
+where (compared.billed_id is null
+       -- a later month's charge is not taken back because an earlier month is billed
+       and (billed.worked_on <= %(until)s
+            or exists (select from billable where billable.time_entry_id = billed.time_entry_id)))
+   or (not compared.is_same and compared.hourly_rate is not null)
