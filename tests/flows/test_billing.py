@@ -342,6 +342,24 @@ def test_a_draft_edited_after_it_was_read_back_is_not_posted(working: Firm) -> N
     assert billing_posting.post(*run) == {"posted": 1} and working.exceptions() == []
 
 
+def test_an_hour_that_moved_to_another_project_is_billed_once(working: Firm) -> None:
+    working.start(2)
+    working.log(1, 60)
+    working.load_time()
+    working.bill()
+    working.log(1, 60, workspace_id="2", updated_at="2026-11-02T00:00:00Z")
+    working.load_time()
+    assert working.freeze() is None  # its reversal would be a credit, so its charge waits with it
+    assert [e["record_id"] for e in working.exceptions("billing")] == ["P-1001"]
+    working.log(2, 120, updated_at="2026-11-03T00:00:00Z")
+    working.load_time()
+    working.bill()
+    live = working.store.rows("select charge_id, project_code from billing.live_charge order by 1")
+    assert [(r["charge_id"], r["project_code"]) for r in live] == [("1.2", "P-1002"), ("2.1", "P-1001")]
+    assert posted(working) == 3 * Decimal("180.50") and tied(working)["breaks"] == 0
+    assert working.freeze() is None
+
+
 def test_a_batch_whose_every_line_is_held_ends_there(working: Firm) -> None:
     working.log(1)
     working.load_time()
