@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import time
@@ -19,18 +20,28 @@ from typing import Any
 
 import psutil
 
+from psflow.errors import ConfigurationError
+
 COMPONENT = "PSFLOW_COMPONENT"  # in the environment of what a stack starts: which part of it this is
 
 
 def free_port(wanted: int | None = None) -> int:
-    """Return `wanted` if nobody listens there, else any free port on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted or 0))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    Return `wanted` if nobody listens there, else a free port on 127.0.0.1.
+
+    Taken from below the range that systems give to outgoing connections: one of those could sit on it at a restart.
+    """
+    candidates = [wanted] if wanted else []
+    candidates += random.sample(range(20000, 32000), 200)
+    for port in (*candidates, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+            except OSError:
+                continue
+    raise ConfigurationError("no port is free on 127.0.0.1; end some program that listens and try again")
 
 
 def keep(path: Path, value: Any) -> None:
