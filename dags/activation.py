@@ -6,7 +6,7 @@ in Kantata, and engagement and project code back on the deal. The truth about it
 
 **If it fails**
 
-- **`gates`**: the deal is blocked. Each reason is in the log and in `ops.exceptions` with its owner and fix. Correct it
+- **`gates`**: the deal is blocked. Each reason, owner and fix is in the log and in `finance.open_exception`. Correct it
   at its source; the next sync runs this again by itself.
 - **`create_in_erp`**: *refused*: the effect's exception has Tryton's words; correct the cause, clear the task. Safe to
   clear at any time: what was sent is looked up before it is sent again.

@@ -7,8 +7,8 @@ a project. Started by a person, who names the legal entity; nothing to bill ends
 **If it fails**, nothing is posted that two people did not approve. One run at a time; a new one freezes anew what is
 still unbilled, so a run that waits for nobody is marked failed and triggered again.
 
-- **`freeze`**: correct the conf, trigger a new run. Hours without a rate are in `ops.exceptions` (rule `rate`).
-- **`gate`**: no verdict to trust, or all held: see `ops.exceptions` (rule `billing`), then trigger a new run.
+- **`freeze`**: correct the conf, trigger a new run. Hours without a rate are in `finance.open_exception` (rule `rate`).
+- **`gate`**: no verdict to trust, or all held: see `finance.open_exception` (rule `billing`), then trigger a new run.
 - **`submit`**, **`approve`**: orange waits for the people in `psflow.yaml`, two different ones. Red was rejected, or
   was not theirs to decide: the log says which. Cleared, it asks the same people the same; else trigger a new run.
 - **`release`**: the data changed after the approval, and the batch is stale. Trigger a new run.

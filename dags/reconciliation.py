@@ -8,7 +8,7 @@ lines, documents and ledger are tied out record by record in `finance.invoice_ti
 
 - **`read_erp`**: it repeats by itself while Tryton is down. Clear it at any time; it only reads.
 - **`tie_out`**: something does not tie. All rows are written; those whose status is not `tied` name both sides, and
-  `ops.exceptions` (rule `tie_out`) has each until it ties. Do not close the period before.
+  `finance.open_exception` (rule `tie_out`) has each until it ties. Do not close the period before.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable

@@ -7,7 +7,7 @@ Every hour: all people and rate cards come in, since Kantata keeps no change sta
 
 - **`pull`**: it repeats by itself while Kantata is down. A refused token: correct the connection `psflow_kantata`; it
   must belong to an account administrator, or projects are missing in silence. *Prices cannot be read*: none of them is
-  taken and yesterday's stay; correct the rate card named in `ops.exceptions` (rule `record`), then clear the task.
+  taken and yesterday's stay; correct the card named in `finance.open_exception` (rule `record`), then clear it.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable

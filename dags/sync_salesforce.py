@@ -8,7 +8,7 @@ same name. Owner: data engineering.
 **If it fails**
 
 - **`pull`**: it repeats by itself while Salesforce is down. A refused sign-in: correct the connection
-  `psflow_salesforce`. Records that could not be read are in `ops.exceptions` (rule `record`) and stop nothing.
+  `psflow_salesforce`. Records that could not be read are in `finance.open_exception` (rule `record`) and stop nothing.
 - **`due`**: clear it; it only rewrites what `pull` found.
 - **`activate`**: skipped means that the run is there already. Failed: is `activation` free of import errors? Then
   clear it; what is not started is due again at the next sync.

@@ -3,7 +3,7 @@
 
 Daily: time entries that changed since the last load come in, and a gate lets the good ones on to billing. Owner: PMO.
 
-A green run may hold entries: `gate` returns how many, and `ops.exceptions` (rule `time_entry`) has each with its fix.
+A green run may hold entries: `gate` returns how many; `finance.open_exception` (rule `time_entry`) has each.
 
 **If it fails**
 

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from psflow import config
 from psflow.errors import PsflowError
 from psflow.sandbox import firm, proof
 from psflow.sandbox.airflow_api import AirflowApi
@@ -67,6 +68,7 @@ class Teller:
 
 
 def _start(stack: Stack, tell: Teller) -> None:
+    config.load(stack.project / "psflow.yaml")  # before anything is forgotten
     with tell.step("make everything anew"):
         stack.renew()
     with tell.step("start Postgres, Tryton, vendors and Airflow") as said:

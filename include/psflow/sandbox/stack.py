@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psflow
+from psflow import config
 from psflow.errors import ConfigurationError, PsflowError
 from psflow.sandbox import tryton
 from psflow.sandbox.airflow import COMPONENTS, Airflow
@@ -82,6 +83,7 @@ class Stack:
 
         Whatever goes wrong, Ctrl-C included, everything is stopped again before the error leaves.
         """
+        config.load(self.project / "psflow.yaml")  # a wrong policy would fail every run, one by one
         with self._alone():
             os.environ[_MARK] = str(self.state)
             try:
