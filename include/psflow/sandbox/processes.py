@@ -136,6 +136,7 @@ def _ended(process: psutil.Process) -> bool:
     with suppress(ChildProcessError):
         os.waitpid(process.pid, os.WNOHANG)  # our own child: reap it, or it stays a zombie
     try:
-        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+        # a zombie whose other threads still die holds its files, and its port, a moment longer
+        return not process.is_running() or (process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
     except psutil.NoSuchProcess:
         return True
