@@ -11,11 +11,16 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from psflow.contracts import LegalEntity, VendorProfile
+from psflow.contracts import Capability, LegalEntity, VendorProfile
 from psflow.contracts.values import Id, Record
 from psflow.errors import ConfigurationError
 
-Rule = Literal["record", "legal_entity", "rate_card", "time_entry", "rate", "billing", "effect", "tie_out"]
+Rule = Literal[
+    "record", "match", "ownership", "legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card",
+    "resource_demand", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing", "metrics", "effect",
+    "tie_out",
+]  # fmt: skip
+OwnedEntity = Literal["customer", "resource"]
 Step = Literal["submit", "approve"]
 
 
@@ -25,7 +30,7 @@ class Person(Record):
     person: Id
     airflow_user: Id
     teams: tuple[str, ...]
-    may: tuple[Step, ...] = ()
+    may: tuple[Step | Literal["exceptions"], ...] = ()  # exceptions: work on those of every team
 
 
 class Route(Record):
@@ -33,6 +38,17 @@ class Route(Record):
 
     owner_team: Id
     fix: str = Field(min_length=10)
+    due_days: int = Field(default=2, gt=0, description="business days until it is overdue")
+    dag: Id | None = Field(default=None, description="the DAG that looks again; none: its system's own sync")
+
+
+class ModeRule(Record):
+    """What may leave for some system, entity and capability (None: any). The first rule that fits decides."""
+
+    mode: Literal["observe", "propose", "post"]
+    system: Id | None = None
+    legal_entity_id: Id | None = None
+    capability: Capability | None = None
 
 
 class Config(Record):
@@ -42,8 +58,12 @@ class Config(Record):
     people: tuple[Person, ...] = Field(min_length=1)
     legal_entities: tuple[LegalEntity, ...] = Field(min_length=1)
     contract_types: dict[str, Literal["time_and_materials"]]
+    tax_treatments: dict[str, Id] = Field(default={}, description="what the CRM writes -> ours")
+    delivery_regions: dict[str, Id] = Field(default={}, description="what the CRM writes -> where we may deliver")
+    owners: dict[OwnedEntity, dict[str, Id]] = Field(default={}, description="entity -> field -> system that owns it")
+    modes: tuple[ModeRule, ...] = ()
     routing: dict[Rule, Route]
-    systems: dict[Literal["salesforce", "kantata", "tryton"], VendorProfile]
+    systems: dict[Id, VendorProfile]
 
     @model_validator(mode="after")
     def _complete(self) -> Config:

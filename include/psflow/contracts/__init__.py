@@ -1,6 +1,7 @@
 """What is true? The canonical entities v1 and the values they are made of."""
 
-from psflow.contracts.effect import OpenEffect, VendorProfile
+from psflow.contracts.delivery import ExpenseEntry, Milestone, RevenueEvent, Task
+from psflow.contracts.effect import Capability, OpenEffect, Stream, VendorProfile
 from psflow.contracts.entities import (
     BillingBatch,
     Charge,
@@ -15,20 +16,36 @@ from psflow.contracts.entities import (
     Project,
     Rate,
     RateCard,
-    Resource,
     TimeEntry,
+)
+from psflow.contracts.people import (
+    Absence,
+    Assignment,
+    Capacity,
+    CostRate,
+    Resource,
+    ResourceRequest,
+    Skill,
+    WorkPattern,
 )
 from psflow.contracts.values import Money, Period, Ref
 
 __all__ = [
+    "Absence",
+    "Assignment",
     "BillingBatch",
+    "Capability",
+    "Capacity",
     "Charge",
     "Contract",
+    "CostRate",
     "Customer",
     "Engagement",
+    "ExpenseEntry",
     "Invoice",
     "InvoiceLine",
     "LegalEntity",
+    "Milestone",
     "Money",
     "OpenEffect",
     "Opportunity",
@@ -39,6 +56,12 @@ __all__ = [
     "RateCard",
     "Ref",
     "Resource",
+    "ResourceRequest",
+    "RevenueEvent",
+    "Skill",
+    "Stream",
+    "Task",
     "TimeEntry",
     "VendorProfile",
+    "WorkPattern",
 ]

@@ -11,6 +11,16 @@ from pydantic import Field, model_validator
 from psflow.contracts.values import Record
 from psflow.errors import UncertainOutcome
 
+Capability = Literal[
+    "create_customer", "create_project", "close_project", "activate_contract", "update_opportunity",
+    "request_resource", "close_request", "assign_resource", "release_resource", "update_milestone",
+    "draft_invoice", "post_invoice", "cancel_invoice", "revenue_status",
+]  # fmt: skip
+Stream = Literal[
+    "customer", "opportunity", "project", "task", "milestone", "resource", "absence", "work_pattern", "cost_rate",
+    "rate_card", "assignment", "time_entry", "expense_entry", "fx_rate", "invoice",
+]  # fmt: skip
+
 
 class VendorProfile(Record):
     """

@@ -18,6 +18,9 @@ class LegalEntity(Record):
     currency: Currency
     crm_values: tuple[str, ...] = Field(description="what the CRM writes for this entity")
     erp_company: str = Field(description="company name in the ERP")
+    billing_starts_on: dt.date | None = Field(
+        default=None, description="work before this day was billed elsewhere; None: everything is ours"
+    )
 
 
 class Customer(Record):
@@ -37,6 +40,11 @@ class OpportunityLine(Record):
     product_code: str | None = None
     quantity: Amount
     unit_price: Amount
+    role: str | None = Field(default=None, description="role this line needs; None asks for nobody")
+    skills: tuple[Id, ...] = ()
+    hours_per_day: Amount | None = Field(default=None, description="of that role on each working day")
+    starts_on: dt.date | None = Field(default=None, description="None: when the deal starts")
+    ends_on: dt.date | None = Field(default=None, description="last day, included; None: when the deal ends")
 
 
 class Opportunity(Record):
@@ -52,6 +60,8 @@ class Opportunity(Record):
     legal_entity_value: str | None = Field(default=None, description="as the CRM writes it; mapped by the gate")
     rate_card_name: str | None = None
     contract_type: str | None = None
+    tax_treatment: str | None = Field(default=None, description="as the CRM writes it; mapped by the gate")
+    delivery_region: str | None = Field(default=None, description="as the CRM writes it; mapped by the gate")
     starts_on: dt.date | None = None
     ends_on: dt.date | None = None
     modified_at: Instant
@@ -77,6 +87,8 @@ class Contract(Record):
     contract_type: Literal["time_and_materials"]
     currency: Currency
     rate_card_id: Id
+    tax_treatment: Id | None = Field(default=None, description="ours, from psflow.yaml; None before there was a gate")
+    delivery_region: Id | None = None
 
 
 class Project(Record):
@@ -90,15 +102,6 @@ class Project(Record):
     rate_card_id: Id
     starts_on: dt.date | None = None
     ends_on: dt.date | None = None
-
-
-class Resource(Record):
-    """A person who delivers. Owner: PSA here, HR when there is one."""
-
-    resource_id: Id
-    name: str
-    role: str | None = None
-    is_active: bool
 
 
 class Rate(Record):

@@ -21,12 +21,23 @@ ENTITIES: tuple[type[Record], ...] = (
     contracts.Engagement,
     contracts.Contract,
     contracts.Project,
+    contracts.Task,
+    contracts.Milestone,
     contracts.Resource,
+    contracts.Skill,
+    contracts.WorkPattern,
+    contracts.Absence,
+    contracts.Capacity,
+    contracts.CostRate,
+    contracts.ResourceRequest,
+    contracts.Assignment,
     contracts.RateCard,
     contracts.TimeEntry,
+    contracts.ExpenseEntry,
     contracts.Charge,
     contracts.BillingBatch,
     contracts.Invoice,
+    contracts.RevenueEvent,
 )
 
 

@@ -11,9 +11,24 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from psflow.contracts import Customer, OpenEffect, Opportunity, RateCard, Resource, VendorProfile
+from psflow.contracts import (
+    Absence,
+    Assignment,
+    Capability,
+    CostRate,
+    Customer,
+    Milestone,
+    OpenEffect,
+    Opportunity,
+    RateCard,
+    Resource,
+    Stream,
+    Task,
+    VendorProfile,
+    WorkPattern,
+)
 
 Raw = str  # one record's JSON text, as received
 T = TypeVar("T")
@@ -41,6 +56,23 @@ class Page(NamedTuple, Generic[T]):
 
     rows: list[Pulled[T]]
     bad: list[BadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """
+    What a system is to us and what it offers; one a vendor, found by the entry point group `psflow.systems`.
+
+    `conn_type` is the Airflow connection type of its hook, `api_version` the version its client speaks.
+    """
+
+    key: str
+    role: Literal["crm", "erp", "psa", "hr", "planner"]
+    name: str
+    conn_type: str
+    api_version: str
+    capabilities: frozenset[Capability]
+    streams: frozenset[Stream]
 
 
 class System(Protocol):
@@ -77,6 +109,48 @@ class TimeEntryRow(NamedTuple):
     notes: str | None
     modified_at: dt.datetime
     payload: Raw
+
+
+class ExpenseRow(NamedTuple):
+    """One expense ready for COPY (`contracts.ExpenseEntry` says what each field means; the gate judges them)."""
+
+    expense_entry_id: str
+    project_ref: str | None
+    resource_ref: str | None
+    spent_on: dt.date | None
+    category: str | None
+    amount: Decimal | None
+    currency: str | None
+    is_billable: bool | None
+    is_approved: bool | None
+    has_receipt: bool | None
+    notes: str | None
+    modified_at: dt.datetime
+    payload: Raw
+
+
+class ExpensePage(NamedTuple):
+    """One page of expenses."""
+
+    rows: list[ExpenseRow]
+    bad: list[BadRow]
+
+
+class PlannedPerson(NamedTuple):
+    """A person as the planner keeps them: who, which hours from when on, at which cost."""
+
+    resource: Resource
+    patterns: tuple[WorkPattern, ...]
+    costs: tuple[CostRate, ...]
+
+
+class FxRate(NamedTuple):
+    """Units of `to_currency` for one of `from_currency`, from a day on."""
+
+    from_currency: str
+    to_currency: str
+    valid_on: dt.date
+    rate: Decimal
 
 
 class TimePage(NamedTuple):
@@ -152,10 +226,54 @@ class Psa(System, Protocol):
         """Yield pages of time entries changed since, oldest change first: typed, not yet judged by a gate."""
         ...
 
+    def expenses(self, since: dt.datetime | None) -> Iterator[ExpensePage]:
+        """Yield pages of expenses changed since, oldest change first: typed, not yet judged by a gate."""
+        ...
+
+    def tasks(self, since: dt.datetime | None) -> Iterator[Page[Task]]:
+        """Yield pages of tasks changed since."""
+        ...
+
+    def milestones(self, since: dt.datetime | None) -> Iterator[Page[Milestone]]:
+        """Yield pages of milestones changed since."""
+        ...
+
+
+class Hr(System, Protocol):
+    """Human resources: who is employed, where, and when they are away. Read only."""
+
+    def resources(self) -> Iterator[Page[Resource]]:
+        """Yield pages of all people, those who left included (not active)."""
+        ...
+
+    def absences(self, from_day: dt.date, to_day: dt.date) -> Iterator[Page[Absence]]:
+        """Yield pages of leave that touches the window, one record a day; its people by their id in HR."""
+        ...
+
+
+class Planner(System, Protocol):
+    """
+    Resource planning: working hours, skills, demand and assignments.
+
+    Capabilities: create_project, request_resource, close_request, assign_resource, release_resource.
+    """
+
+    def people(self) -> Iterator[Page[PlannedPerson]]:
+        """Yield pages of all people, archived ones included (not active); placeholders are not people."""
+        ...
+
+    def assignments(self, from_day: dt.date, to_day: dt.date) -> Iterator[Page[Assignment]]:
+        """Yield pages of every allocation that touches the window: what is missing was deleted."""
+        ...
+
 
 class Erp(System, Protocol):
     """Books. Capabilities: create_customer, create_ and close_project, draft_, post_ and cancel_invoice."""
 
     def invoices(self, references: Sequence[str]) -> list[ErpInvoice]:
         """Return the documents that carry one of our references, in any state, with lines and ledger."""
+        ...
+
+    def fx_rates(self, since: dt.date | None) -> Iterator[Page[FxRate]]:
+        """Yield pages of exchange rates valid from `since` on, to the company's currency."""
         ...
