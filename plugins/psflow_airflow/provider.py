@@ -1,5 +1,5 @@
 """
-What Airflow knows of us: three connection types with their forms, and the link on a task.
+What Airflow knows of us: the connection types with their forms, and the link on a task.
 
 Secrets have one place each, the password field: Airflow encrypts and masks it. Extra fields hold none.
 """
@@ -21,8 +21,12 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Professional services flow",
         "description": "Carries a won deal to a tied-out invoice between CRM, ERP and PSA.",
         "versions": [psflow.__version__],
-        "connection-types": [_salesforce(), _kantata(), _tryton()],
+        "connection-types": [_salesforce(), _kantata(), _bamboohr(), _float(), _tryton()],
         "extra-links": ["psflow_airflow.operators.base.RecordLink"],
+        "notifications": [
+            "psflow_airflow.notifications.MailNotifier",
+            "psflow_airflow.notifications.WebhookNotifier",
+        ],
     }
 
 
@@ -45,6 +49,32 @@ def _kantata() -> dict[str, Any]:
         labels=_HOST | {"password": "Bearer token"},
         placeholders={"host": "https://api.mavenlink.com"},
         fields={"app_url": _text("Address people use", "for links; default https://app.mavenlink.com")},
+    )
+
+
+def _bamboohr() -> dict[str, Any]:
+    return _connection(
+        "bamboohr",
+        "BambooHR",
+        hidden=[*_UNUSED, "login"],
+        labels=_HOST | {"password": "API key"},
+        placeholders={"host": "https://yourcompany.bamboohr.com"},
+        fields={},
+    )
+
+
+def _float() -> dict[str, Any]:
+    return _connection(
+        "float",
+        "Float",
+        hidden=[*_UNUSED, "login"],
+        labels=_HOST | {"password": "API token"},
+        placeholders={"host": "https://api.float.com"},
+        fields={
+            "currency": _text("Currency of the account", "ISO code of its cost rates; required"),
+            "contact": _text("Contact", "mail address Float may write to about our requests; required"),
+            "app_url": _text("Address people use", "https://yourcompany.float.com, for links; required"),
+        },
     )
 
 

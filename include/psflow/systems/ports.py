@@ -226,6 +226,10 @@ class Psa(System, Protocol):
         """Yield pages of time entries changed since, oldest change first: typed, not yet judged by a gate."""
         ...
 
+    def time_entry_ids(self, worked_from: dt.date) -> Iterator[str]:
+        """Yield the id of every entry worked on that day or later, approved or not: what is missing was deleted."""
+        ...
+
     def expenses(self, since: dt.datetime | None) -> Iterator[ExpensePage]:
         """Yield pages of expenses changed since, oldest change first: typed, not yet judged by a gate."""
         ...
@@ -244,6 +248,10 @@ class Hr(System, Protocol):
 
     def resources(self) -> Iterator[Page[Resource]]:
         """Yield pages of all people, those who left included (not active)."""
+        ...
+
+    def deleted(self) -> Iterator[Page[None]]:
+        """Yield the people whose record was deleted, by their id in HR: only ids and times are left of them."""
         ...
 
     def absences(self, from_day: dt.date, to_day: dt.date) -> Iterator[Page[Absence]]:

@@ -39,7 +39,7 @@ class SystemHook(BaseHook, Generic[A]):
     """
 
     conn_name_attr = "conn_id"
-    system: ClassVar[Literal["salesforce", "kantata", "tryton"]]
+    system: ClassVar[Literal["salesforce", "kantata", "bamboohr", "float", "tryton"]]
     default_conn_name: ClassVar[str]
 
     def __init__(self, conn_id: str | None = None) -> None:

@@ -17,12 +17,20 @@ _NAMES = ("payment_term", "hours_product", "fee_product")
 
 
 class TrytonHook(SystemHook[Tryton]):
-    """Extra fields: `database`, `company`; and, where the adapter's defaults differ, the names in `_NAMES`."""
+    """
+    Extra fields: `database`, `company`; and, where the adapter's defaults differ, the names in `_NAMES`.
+
+    :param company: name of the company in Tryton whose books are meant; the connection's own when left out.
+    """
 
     conn_type = "psflow_tryton"
     hook_name = "Tryton (psflow)"
     default_conn_name = "psflow_tryton"
     system = "tryton"
+
+    def __init__(self, conn_id: str | None = None, company: str | None = None) -> None:
+        super().__init__(conn_id)
+        self.company = company
 
     def _adapter(self, connection: Connection, transport: Transport, profile: VendorProfile) -> Tryton:
         given: dict[str, Any] = {name: optional_extra(connection, name) for name in _NAMES}
@@ -32,7 +40,7 @@ class TrytonHook(SystemHook[Tryton]):
             login=required(connection, "login", "user"),
             password=required(connection, "password", "password"),
             database=required_extra(connection, "database"),
-            company=required_extra(connection, "company"),
+            company=self.company or required_extra(connection, "company"),
             **{name: value for name, value in given.items() if value},
         )
 

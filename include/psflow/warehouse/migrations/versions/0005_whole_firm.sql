@@ -211,13 +211,14 @@ comment on table core.history is
 
 create function core.keep_history() returns trigger language plpgsql as $$
 declare
-    id text := (to_jsonb(coalesce(new, old)) ->> tg_argv[1]) || coalesce('|' || nullif(concat_ws('|',
-        to_jsonb(coalesce(new, old)) ->> tg_argv[2], to_jsonb(coalesce(new, old)) ->> tg_argv[3]), ''), '');
+    content jsonb := case tg_op when 'DELETE' then to_jsonb(old) else to_jsonb(new) end;
+    id text;
     at timestamptz := clock_timestamp();
 begin
+    select string_agg(content ->> key, '|' order by n) into id from unnest(tg_argv[1:]) with ordinality as keys (key, n);
     update core.history set valid_to = at where entity = tg_argv[0] and entity_id = id and valid_to is null;
-    if new is not null then
-        insert into core.history (entity, entity_id, valid_from, content) values (tg_argv[0], id, at, to_jsonb(new));
+    if tg_op <> 'DELETE' then
+        insert into core.history (entity, entity_id, valid_from, content) values (tg_argv[0], id, at, content);
     end if;
     return null;
 end $$;
@@ -263,5 +264,5 @@ comment on table ops.match_candidate is
 
 grant select, insert on all tables in schema core, billing, ops to psflow_app;
 grant update on core.task, core.milestone, core.resource_request, core.assignment, core.expense_entry_head, core.skill,
-    core.work_pattern, core.cost_rate, core.fx_rate, core.history, ops.drift, ops.match_candidate to psflow_app;
+    core.work_pattern, core.absence, core.cost_rate, core.fx_rate, core.history, ops.drift, ops.match_candidate to psflow_app;
 grant delete on core.work_pattern, core.absence, core.assignment, core.cost_rate, ops.drift to psflow_app;
