@@ -11,7 +11,7 @@ import pytest
 
 from psflow.sandbox.postgres import OWN_SERVER, Postgres, Server
 
-pytest_plugins = ["tests.database", "tests.systems.tryton_fixture"]
+pytest_plugins = ["psflow.testing", "tests.database", "tests.systems.tryton_fixture"]
 
 
 @pytest.fixture(scope="session")

@@ -98,3 +98,17 @@ def kantata_sandbox(serve: Callable[[str], Sandbox]) -> Sandbox:
     sandbox = serve("kantata")
     sandbox.load(bearer="swordfish", hang_s=1.5)
     return sandbox
+
+
+@pytest.fixture
+def bamboohr_sandbox(serve: Callable[[str], Sandbox]) -> Sandbox:
+    sandbox = serve("bamboohr")
+    sandbox.load(api_key="swordfish", hang_s=1.5)
+    return sandbox
+
+
+@pytest.fixture
+def float_sandbox(serve: Callable[[str], Sandbox]) -> Sandbox:
+    sandbox = serve("float")
+    sandbox.load(token="swordfish", hang_s=1.5)
+    return sandbox

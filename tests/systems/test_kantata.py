@@ -98,7 +98,7 @@ def test_pages_end_and_lose_nothing_at_equal_time_stamps(kantata_sandbox: Any, p
 
 @pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 390, 391])
 def test_every_number_of_records_is_read_once(kantata_sandbox: Any, psa: Kantata, count: int) -> None:
-    kantata_sandbox.load({"time_entries": [entry(n) for n in range(1, count + 1)]})
+    kantata_sandbox.load({"roles": ROLES, "time_entries": [entry(n) for n in range(1, count + 1)]})
     assert len(entries(psa)) == count
 
 
@@ -111,7 +111,7 @@ def test_the_same_since_gives_the_same_records(kantata_sandbox: Any, psa: Kantat
 
 
 def test_a_row_that_moves_while_we_read_hides_no_other(kantata_sandbox: Any, psa: Kantata) -> None:
-    kantata_sandbox.load({"time_entries": [entry(n) for n in range(1, 402)]})
+    kantata_sandbox.load({"roles": ROLES, "time_entries": [entry(n) for n in range(1, 402)]})
     reading = psa.time_entries(None)
     seen = [row.time_entry_id for row in next(reading).rows]
     edited = [entry(n, updated_at="2026-12-01T00:00:00Z", notes="edited") for n in (3, 4)]
@@ -142,15 +142,18 @@ def test_a_list_that_does_not_end_is_noticed(kantata_sandbox: Any, psa: Kantata,
 
 def test_a_retyped_field_becomes_a_bad_row_and_the_page_goes_on(kantata_sandbox: Any, psa: Kantata) -> None:
     wrong = [entry(2, time_in_minutes="480"), entry(4, date_performed="03.11.2026")]
+    wrong += [entry(5, time_in_minutes=1 << 31), entry(6, notes="a\0b")]  # neither goes into the database
     kantata_sandbox.load({"roles": ROLES, "time_entries": [entry(1), *wrong, entry(3)]})
     (page,) = psa.time_entries(None)
     assert [row.time_entry_id for row in page.rows] == ["1", "3"]
-    assert [(bad.record_id, "time_in_minutes" in bad.problem) for bad in page.bad] == [("2", True), ("4", False)]
+    problems = {bad.record_id: bad.problem for bad in page.bad}
+    assert list(problems) == ["2", "4", "5", "6"]
+    assert "time_in_minutes" in problems["2"] and "2147483647" in problems["5"] and "notes" in problems["6"]
     assert json.loads(page.bad[0].payload)["time_in_minutes"] == "480"
 
 
 def test_a_row_arrives_typed_with_its_role_and_the_payload_as_received(kantata_sandbox: Any, psa: Kantata) -> None:
-    kantata_sandbox.load({"roles": ROLES, "time_entries": [entry(1, time_in_minutes=-30), entry(2, role_id="99")]})
+    kantata_sandbox.load({"roles": ROLES, "time_entries": [entry(1, time_in_minutes=-30), entry(2, role_id=None)]})
     first, second = entries(psa)
     assert (first.minutes, first.worked_on, first.role) == (-30, dt.date(2026, 11, 3), "Consultant")
     assert first.modified_at == dt.datetime.fromisoformat(SAME_INSTANT)
@@ -246,13 +249,36 @@ def test_a_filter_the_vendor_ignores_finds_nobody_elses_workspace(
     assert psa.find(create(key="another")) is None
 
 
+def test_ours_is_found_behind_any_number_of_others_when_the_vendor_ignores_the_filter(
+    kantata_sandbox: Any, psa: Kantata, monkeypatch: Any
+) -> None:
+    others = [{"id": str(n), "title": f"Other {n}"} for n in range(1, 431)]
+    kantata_sandbox.load(CARDS | {"workspaces": others})
+    made = psa.perform(create())
+    twin = psa.perform(create(key="twin"))
+    assert int(made) > 430
+    honest = Kantata._read
+    unfiltered = lambda self, path, asked: honest(  # noqa: E731
+        self, path, {k: v for k, v in asked.items() if "reference_s" not in k and k != "only"}
+    )
+    monkeypatch.setattr(Kantata, "_read", unfiltered)
+    assert (psa.find(create()), psa.find(create(key="twin")), psa.find(create(key="third"))) == (made, twin, None)
+    assert psa.find(close(made)) is None
+    first_page_only = lambda self, path, asked: unfiltered(self, path, asked | {"offset": "0"})  # noqa: E731
+    monkeypatch.setattr(Kantata, "_read", first_page_only)
+    with pytest.raises(TransientError, match="does not end"):
+        psa.find(create())
+
+
 def test_a_refusal_carries_the_vendors_message(kantata_sandbox: Any, psa: Kantata) -> None:
     with pytest.raises(Rejected, match="Rate card is invalid") as caught:
         psa.perform(create())
     assert caught.value.code == "422"
-    with pytest.raises(Rejected) as missing:
+
+
+def test_a_project_that_is_not_there_may_only_be_hidden(psa: Kantata) -> None:
+    with pytest.raises(UncertainOutcome, match="404"):
         psa.perform(close("404404"))
-    assert missing.value.code == "404"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,23 @@ def test_the_fields_of_a_deal_arrive_and_the_payload_is_as_received(salesforce_s
     assert json.loads(payload)["attributes"]["type"] == "Opportunity"
 
 
+def test_a_deal_says_how_it_is_taxed_where_it_is_delivered_and_whom_it_needs(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    terms = {"Tax_Treatment__c": "US services", "Delivery_Region__c": "North America"}
+    line = {"Id": "00k000000000001", "OpportunityId": WON, "Quantity": 100, "UnitPrice": 180.5}
+    need = {"Role__c": "Architect", "Skills__c": "airflow;sql", "Hours_Per_Day__c": 7.5}
+    need |= {"ServiceDate": "2026-11-02", "End_Date__c": "2026-12-18"}
+    lines = [line | need, line | {"Id": "00k000000000002"}]
+    salesforce_sandbox.load({"Opportunity": [opportunity(1, **terms)], "OpportunityLineItem": lines})
+    (deal,) = deals(crm)
+    assert (deal.tax_treatment, deal.delivery_region) == ("US services", "North America")
+    wanted, silent = deal.lines
+    assert (wanted.role, wanted.skills, wanted.hours_per_day) == ("Architect", ("airflow", "sql"), Decimal("7.5"))
+    assert (wanted.starts_on, wanted.ends_on) == (dt.date(2026, 11, 2), dt.date(2026, 12, 18))
+    assert (silent.role, silent.skills, silent.hours_per_day, silent.ends_on) == (None, (), None, None)
+
+
 def test_a_customer_is_named_by_its_account_number_or_else_its_id(salesforce_sandbox: Any, crm: Salesforce) -> None:
     accounts = [
         {"Id": "001000000000001", "Name": "Acme", "AccountNumber": "77"},

@@ -362,7 +362,7 @@ def test_a_row_that_is_locked_is_proof_that_nothing_was_posted(
     post = on(wanted, "post_invoice", erp.perform(wanted))
     with psycopg.connect(postgres.url(tryton_server.database)) as other:
         other.execute("SELECT id FROM ir_sequence_strict FOR UPDATE")
-        with pytest.raises(TransientError, match="locked"):
+        with pytest.raises(TransientError, match="answered 503: .*could not obtain lock"):
             erp.perform(post)
     assert erp.find(post) is None
     assert erp.perform(post) == erp.find(post)
@@ -409,6 +409,16 @@ def test_what_the_erp_does_not_have_is_named(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         adapter(tryton_server, **setting).perform(draft(customer))
+
+
+def test_an_answer_from_before_the_application_refuses_no_write(
+    tryton_server: TrytonServer, customer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Transport._send
+    lost = {"status": 404, "body": b"<html>nginx</html>"}
+    monkeypatch.setattr(Transport, "_send", lambda *a, **k: dataclasses.replace(honest(*a, **k), **lost))
+    with pytest.raises(ConfigurationError, match="answered 404: nginx; check address and database of the connection"):
+        adapter(tryton_server).perform(draft(customer))
 
 
 def test_secrets_never_reach_an_error_or_a_repr(tryton_server: TrytonServer, erp: Tryton, customer: str) -> None:

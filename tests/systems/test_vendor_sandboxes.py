@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from psflow.sandbox.vendors import Vendors
+from psflow.sandbox.vendors import VENDORS, Vendors
 from psflow.systems.salesforce.sandbox_query import id18
 from psflow.systems.salesforce.soql import MalformedQuery, parse
 
@@ -235,3 +236,12 @@ def test_a_killed_sandbox_comes_back_with_its_records_at_the_same_address(tmp_pa
         vendors.stop()
     with pytest.raises(requests.ConnectionError):
         requests.get(vendors.kantata_url, timeout=5)
+
+
+def test_a_folder_from_before_a_vendor_came_keeps_what_it_has_and_gets_the_rest(tmp_path: Path) -> None:
+    older = {"credentials": {"bearer": "kept"}, "ports": {"kantata": 40001}}
+    (tmp_path / "vendors.json").write_text(json.dumps(older))
+    first, second = Vendors(tmp_path), Vendors(tmp_path)
+    assert (first.credentials.bearer, first.ports["kantata"]) == ("kept", 40001)
+    assert (first.credentials, first.ports) == (second.credentials, second.ports)
+    assert set(first.ports) == set(VENDORS)

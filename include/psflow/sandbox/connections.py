@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def connect(stack: Stack) -> None:
-    """Create or replace the four connections in the running Airflow."""
+    """Create or replace the connections in the running Airflow."""
     vendors, tryton = stack.vendors, stack.tryton
     stack.airflow.api().put_connections(
         [
@@ -29,6 +29,21 @@ def connect(stack: Stack) -> None:
                 "host": vendors.kantata_url,
                 "password": vendors.credentials.bearer,
                 "extra": json.dumps({"app_url": vendors.kantata_url}),
+            },
+            {
+                "connection_id": "psflow_bamboohr",
+                "conn_type": "psflow_bamboohr",
+                "host": vendors.bamboohr_url,
+                "password": vendors.credentials.api_key,
+            },
+            {
+                "connection_id": "psflow_float",
+                "conn_type": "psflow_float",
+                "host": vendors.float_url,
+                "password": vendors.credentials.float_token,
+                "extra": json.dumps(
+                    {"currency": "USD", "contact": "psflow@meridian.example", "app_url": vendors.float_url}
+                ),
             },
             {
                 "connection_id": "psflow_tryton",

@@ -3,7 +3,8 @@ A small HTTP proxy that misbehaves when told to, for a vendor that is real and c
 
 Faults lie in a SQLite file that is read at every request. One request a connection: nothing is pooled, so an armed
 fault hits exactly the request it names and no other. A fault that comes *after* waits for the vendor's whole answer,
-so that the vendor has committed before anybody is lied to.
+so that the vendor has committed before anybody is lied to; one that lands late reaches the vendor only once the caller
+has given up.
 """
 
 from __future__ import annotations
@@ -13,29 +14,45 @@ import asyncio
 import json
 import socket
 import struct
+from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from psflow.sandbox.vendor_app import Shelf
+from psflow.sandbox import weather
+from psflow.sandbox.shelf import Shelf
 
-FAULTS = ("timeout_after_commit", "e500_after", "e503_before", "reset_after")
+FAULTS = ("error_before", "error_after", "timeout_after_commit", "late_landing", "reset_after")
+_LOST = ("model.account.invoice.create",)  # a lost answer costs most where a document is made
+_WHERE = dict.fromkeys(FAULTS, _LOST) | {"error_before": (*_LOST, "model.party.party.create")}
 _HEAD_LIMIT = 1 << 16
 _NO_LINGER = struct.pack("ii", 1, 0)  # a close is then a reset
 
 
-def arm(file: Path, match: str, fault: str, times: int = 1, hang_s: float = 10) -> None:
+def arm(file: Path, match: str, fault: str, times: int = 1, hang_s: float = 10, skip: int = 0) -> None:
     """
     Arm a fault for the next requests whose JSON-RPC method, or `METHOD /path`, starts with `match`.
 
-    `hang_s` bounds a time-out; it ends earlier when the caller gives up. Raises ValueError on an unknown fault.
+    `skip` of them go through before. `hang_s` bounds a time-out; it ends earlier when the caller gives up. Raises
+    ValueError on an unknown fault.
     """
+    fault = weather.NAMES.get(fault, fault)
     if fault not in FAULTS:
         raise ValueError(f"fault {fault!r} is none of {', '.join(FAULTS)}")
     shelf = Shelf(file)
     with closing(shelf.db), shelf.db:
-        shelf.db.execute("INSERT INTO fault (match, fault, times) VALUES (?, ?, ?)", (match, fault, times))
+        shelf.arm(match, fault, times, skip)
         shelf.db.execute("INSERT OR REPLACE INTO setting VALUES ('hang_s', ?)", (json.dumps(hang_s),))
+
+
+def plan(file: Path, seed: str, each: int = 3) -> dict[str, int]:
+    """Arm every fault `each` times, when the seed says; returns fault -> how often."""
+    armed = weather.plan(_WHERE, seed, each)
+    shelf = Shelf(file)
+    with closing(shelf.db), shelf.db:
+        for match, fault, skip in armed:
+            shelf.arm(match, fault, skip=skip)
+    return dict(Counter(fault for _, fault, _ in armed))
 
 
 def state(file: Path) -> dict[str, Any]:
@@ -80,22 +97,31 @@ class Proxy:
         with self.shelf.db:
             fault = self.shelf.take_fault(_name(head, body))
             self.shelf.tally("requests")
-        if fault == "e503_before":
+        if fault == "error_before":
             writer.write(_plain(503, "Service Unavailable"))
             return
+        if fault == "late_landing":
+            await self._gone(reader)
+            await asyncio.sleep(float(self.shelf.setting("late_s", 0.5)))
         answer = await self._forward(head, body)
         match fault:
             case None:
                 writer.write(answer)
-            case "e500_after":
+            case "error_after":
                 writer.write(_plain(500, "Internal Server Error"))
             case "reset_after":
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 writer.transport.abort()
             case "timeout_after_commit":
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(reader.read(1), float(self.shelf.setting("hang_s", 10)))
+                await self._gone(reader)
                 writer.transport.abort()
+            case "late_landing":
+                writer.transport.abort()
+
+    async def _gone(self, reader: asyncio.StreamReader) -> None:
+        """Wait until the caller gives up."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(reader.read(1), float(self.shelf.setting("hang_s", 10)))
 
     async def _forward(self, head: bytes, body: bytes) -> bytes:
         """Return the vendor's whole answer; a vendor that is not there is a 502."""

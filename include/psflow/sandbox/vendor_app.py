@@ -11,127 +11,27 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-FAULTS = ("timeout_after_commit", "e500_after", "e503_before", "throttle")
+from psflow.sandbox import weather
+from psflow.sandbox.shelf import Row, Shelf
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    kind TEXT NOT NULL, id TEXT NOT NULL, stamp TEXT NOT NULL, link TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id));
-CREATE INDEX IF NOT EXISTS record_by_stamp ON record (kind, stamp, length(id), id);
-CREATE INDEX IF NOT EXISTS record_by_link ON record (kind, link);
-CREATE TABLE IF NOT EXISTS tally (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS fault (
-    id INTEGER PRIMARY KEY, match TEXT NOT NULL, fault TEXT NOT NULL, times INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-
-
-class Row(NamedTuple):
-    """One record as kept: `stamp` sorts as text, `link` is the one foreign key it is looked up by."""
-
-    id: str
-    stamp: str
-    link: str | None
-    body: dict[str, Any]
-
-
-class Shelf:
-    """One vendor's durable state in one SQLite file. Kinds that start with `_` are the sandbox's own."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # One thread at a time uses it (the server's); only the thread that built the app differs.
-        self.db = sqlite3.connect(path, check_same_thread=False)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=NORMAL")  # survives a killed process; a power cut is not in the story
-        self.db.executescript(_SCHEMA)
-
-    def put(self, kind: str, rows: Iterable[Row]) -> None:
-        """Insert or replace records."""
-        values = [(kind, r.id, r.stamp, r.link, json.dumps(r.body, separators=(",", ":"))) for r in rows]
-        self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", values)
-
-    def get(self, kind: str, record_id: str) -> dict[str, Any] | None:
-        """Return one record's body, or None."""
-        found = self.select(kind, "id = ?", [record_id])
-        return found[0] if found else None
-
-    def select(self, kind: str, where: str, values: Sequence[Any], tail: str = "") -> list[dict[str, Any]]:
-        """Return the bodies that match a condition of ours (never of a caller's text)."""
-        sql = f"SELECT body FROM record WHERE kind = ? AND ({where}) {tail}"
-        return [json.loads(body) for (body,) in self.db.execute(sql, [kind, *values])]
-
-    def ids(self, kind: str, where: str, values: Sequence[Any], tail: str = "") -> list[str]:
-        """Return the ids that match, in the order of `tail`."""
-        sql = f"SELECT id FROM record WHERE kind = ? AND ({where}) {tail}"
-        return [found for (found,) in self.db.execute(sql, [kind, *values])]
-
-    def count(self, kind: str, where: str, values: Sequence[Any]) -> int:
-        """Return how many records match."""
-        sql = f"SELECT count(*) FROM record WHERE kind = ? AND ({where})"
-        return int(self.db.execute(sql, [kind, *values]).fetchone()[0])
-
-    def delete(self, kind: str, record_id: str) -> None:
-        """Forget one record."""
-        self.db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record_id))
-
-    def next_number(self, kind: str) -> int:
-        """Return a number above every id of this kind that is one."""
-        sql = "SELECT coalesce(max(CAST(id AS INTEGER)), 0) + 1 FROM record WHERE kind = ?"
-        return int(self.db.execute(sql, (kind,)).fetchone()[0])
-
-    def tally(self, name: str) -> int:
-        """Add one to a counter and return it."""
-        sql = "INSERT INTO tally VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET n = n + 1 RETURNING n"
-        return int(self.db.execute(sql, (name,)).fetchone()[0])
-
-    def setting(self, name: str, default: Any) -> Any:
-        """Return a setting as loaded, or the default."""
-        found = self.db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-        return json.loads(found[0]) if found else default
-
-    def take_fault(self, request: str) -> str | None:
-        """Use up one armed fault that matches `METHOD /path`, or return None."""
-        for key, match, fault in self.db.execute("SELECT id, match, fault FROM fault WHERE times > 0 ORDER BY id"):
-            if request.startswith(match):
-                self.db.execute("UPDATE fault SET times = times - 1 WHERE id = ?", (key,))
-                self.tally(f"fault:{fault}")
-                return str(fault)
-        return None
-
-    def state(self) -> dict[str, Any]:
-        """Return counts per record kind, reads, writes and faults injected by kind."""
-        kinds = self.db.execute(
-            "SELECT kind, count(*) FROM record WHERE kind NOT LIKE '\\_%' ESCAPE '\\' GROUP BY kind"
-        )
-        tally = dict(self.db.execute("SELECT name, n FROM tally"))
-        faults = {name.removeprefix("fault:"): n for name, n in tally.items() if name.startswith("fault:")}
-        return {
-            "records": dict(kinds),
-            "reads": tally.get("reads", 0),
-            "writes": tally.get("writes", 0),
-            "faults": faults,
-        }
-
-    def reset(self) -> None:
-        """Forget records, counters and faults; settings (credentials among them) stay."""
-        for table in ("record", "tally", "fault"):
-            self.db.execute(f"DELETE FROM {table}")
+__all__ = ["Call", "Dialect", "Handler", "Row", "Shelf", "arm", "build", "load", "plan", "shows_from"]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, its body read whole."""
+    """One request, its body read whole, and the fault that strikes it."""
 
     method: str
     path: str
@@ -139,6 +39,7 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    fault: str | None = None
 
     def json(self) -> Any:
         """Return the body as JSON. Raises ValueError."""
@@ -149,13 +50,19 @@ Handler = Callable[[Shelf, Call], Response]
 
 
 class Dialect(Protocol):
-    """What a vendor's sandbox tells the shared part."""
+    """
+    What a vendor's sandbox tells the shared part.
+
+    It may also have `weather`: fault -> the matches where it strikes, for faults that not every vendor can make
+    (`slow_index`, `expired_token`, `partial_success`) or that strike elsewhere; () means never. And `read_only`: psflow
+    writes nothing there, so no write of its can be lost.
+    """
 
     routes: list[tuple[str, str, Handler]]
     sign_in: str | None  # the path whose POST is no write
 
     def refusal(self, status: int) -> Response:
-        """Return the vendor's own body of a throttle (429), a 500 or a 503."""
+        """Return the vendor's own body of a throttle (429), a dead token (401), a 500 or a 503."""
         ...
 
     def row(self, kind: str, record: dict[str, Any]) -> Row:
@@ -178,6 +85,7 @@ def build(path: Path, token: str, dialect: Dialect) -> Starlette:
         ("GET", "/_sandbox/state", lambda shelf, call: JSONResponse(shelf.state())),
         ("POST", "/_sandbox/reset", _reset),
         ("POST", "/_sandbox/faults", _arm),
+        ("POST", "/_sandbox/plan", lambda shelf, call: JSONResponse(plan(shelf, dialect, **call.json()))),
         ("POST", "/_sandbox/records", lambda shelf, call: JSONResponse(load(shelf, dialect, call.json()))),
     ]
     routes = [Route(where, _control(shelf, token, run), methods=[verb]) for verb, where, run in control]
@@ -208,24 +116,36 @@ def _control(shelf: Shelf, token: str, run: Handler) -> Callable[[Request], Any]
 def _vendor(shelf: Shelf, dialect: Dialect, run: Handler) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         call = await _read(request)
+        kind = "read" if call.method == "GET" or call.path == dialect.sign_in else "write"
         with shelf.db:
-            fault = shelf.take_fault(f"{call.method} {call.path}")
-            if fault in ("throttle", "e503_before"):
-                return dialect.finish(shelf, dialect.refusal(429 if fault == "throttle" else 503))
-            answer = dialect.guard(shelf, call)
-            if answer is None:
-                answer = run(shelf, call)
-                if call.method == "GET":
-                    shelf.tally("reads")
-                elif answer.status_code < 300 and call.path != dialect.sign_in:
-                    shelf.tally("writes")
-            answer = dialect.finish(shelf, answer)
+            fault = shelf.take_fault(f"{call.method} {call.path}", kind)
+            if fault in weather.BEFORE:
+                return dialect.finish(shelf, dialect.refusal(weather.BEFORE[fault]))
+        if fault == "late_landing":  # longer than the caller waits, shorter than the vendor may still take
+            await asyncio.sleep(float(shelf.setting("late_s", 2.5)))
+        with shelf.db:
+            answer = _done(shelf, dialect, run, replace(call, fault=fault))
         if fault == "timeout_after_commit":
             await asyncio.sleep(float(shelf.setting("hang_s", 3)))
-            return dialect.refusal(503)
-        return dialect.refusal(500) if fault == "e500_after" else answer
+        return dialect.refusal(weather.AFTER[fault]) if fault in weather.AFTER else answer
 
     return endpoint
+
+
+def _done(shelf: Shelf, dialect: Dialect, run: Handler, call: Call) -> Response:
+    answer = dialect.guard(shelf, call)
+    if answer is None:
+        answer = run(shelf, call)
+        if call.method == "GET":
+            shelf.tally("reads")
+        elif answer.status_code < 300 and call.path != dialect.sign_in:
+            shelf.tally("writes")
+    return dialect.finish(shelf, answer)
+
+
+def shows_from(shelf: Shelf, call: Call) -> float:
+    """Return the time from which a search shows what this call makes."""
+    return time.time() + (float(shelf.setting("index_s", 0.4)) if call.fault == "slow_index" else 0)
 
 
 def load(shelf: Shelf, dialect: Dialect, plan: dict[str, Any]) -> dict[str, int]:
@@ -245,11 +165,21 @@ def load(shelf: Shelf, dialect: Dialect, plan: dict[str, Any]) -> dict[str, int]
 
 
 def arm(shelf: Shelf, match: str, fault: str, times: int = 1) -> None:
-    """Arm a fault for the next requests that start with `METHOD /path`. Raises ValueError on an unknown fault."""
-    if fault not in FAULTS:
-        raise ValueError(f"fault {fault!r} is none of {', '.join(FAULTS)}")
+    """Arm a fault for the next requests that match (`weather` says how). Raises ValueError on an unknown fault."""
+    if fault not in weather.NAMES:
+        raise ValueError(f"fault {fault!r} is none of {', '.join(weather.NAMES)}")
     with shelf.db:
-        shelf.db.execute("INSERT INTO fault (match, fault, times) VALUES (?, ?, ?)", (match, fault, times))
+        shelf.arm(match, weather.NAMES[fault], times)
+
+
+def plan(shelf: Shelf, dialect: Dialect, seed: str, each: int = 3) -> dict[str, int]:
+    """Arm every fault this vendor can make `each` times; the seed decides when. Returns fault -> how often."""
+    where = weather.usual(writes=not getattr(dialect, "read_only", False)) | getattr(dialect, "weather", {})
+    armed = weather.plan({fault: places for fault, places in where.items() if places}, seed, each)
+    with shelf.db:
+        for match, fault, skip in armed:
+            shelf.arm(match, fault, skip=skip)
+    return dict(Counter(fault for _, fault, _ in armed))
 
 
 def _reset(shelf: Shelf, call: Call) -> Response:

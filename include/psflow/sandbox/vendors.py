@@ -1,5 +1,5 @@
 """
-The Salesforce and Kantata sandboxes as two local processes over two SQLite files.
+The vendors' sandboxes, each a local process over a SQLite file.
 
 Seeds, faults and counts go through the files, which the servers read afresh at every request: no HTTP client is
 needed here and a killed server loses nothing. `python -m psflow.sandbox.vendors --help` is what a process runs.
@@ -30,8 +30,8 @@ from psflow.sandbox.processes import end, find, free_port, keep, kept
 if TYPE_CHECKING:
     from psflow.sandbox.vendor_app import Shelf
 
-Vendor = Literal["salesforce", "kantata"]
-VENDORS: tuple[Vendor, ...] = ("salesforce", "kantata")
+Vendor = Literal["salesforce", "kantata", "bamboohr", "float"]
+VENDORS: tuple[Vendor, ...] = ("salesforce", "kantata", "bamboohr", "float")
 _TOKEN = "PSFLOW_SANDBOX_TOKEN"  # in the environment: a command line is everybody's to read
 
 
@@ -43,10 +43,12 @@ class Credentials:
     client_id: str = field(default_factory=lambda: secrets.token_hex(12))
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     bearer: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    api_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
+    float_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
 
 class Vendors:
-    """Both sandboxes of one state folder. Ports stay the same between starts unless somebody else took one."""
+    """The sandboxes of one state folder. Ports stay the same between starts unless somebody else took one."""
 
     def __init__(self, state_dir: Path) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -65,11 +67,23 @@ class Vendors:
         """Base URL of the Kantata sandbox."""
         return f"http://127.0.0.1:{self.ports['kantata']}"
 
+    @property
+    def bamboohr_url(self) -> str:
+        """Base URL of the BambooHR sandbox."""
+        return f"http://127.0.0.1:{self.ports['bamboohr']}"
+
+    @property
+    def float_url(self) -> str:
+        """Base URL of the Float sandbox."""
+        return f"http://127.0.0.1:{self.ports['float']}"
+
     def start(self, wait_s: float = 20) -> None:
-        """Start what does not run and wait until both accept. Raises ConfigurationError with the log's place."""
+        """Start what does not run and wait until all accept. Raises ConfigurationError with the log's place."""
         c = self.credentials
         self.load("salesforce", settings={"client_id": c.client_id, "client_secret": c.client_secret})
         self.load("kantata", settings={"bearer": c.bearer})
+        self.load("bamboohr", settings={"api_key": c.api_key})
+        self.load("float", settings={"token": c.float_token})
         for vendor in VENDORS:
             if self.process(vendor) is None:
                 self._spawn(vendor)
@@ -77,7 +91,7 @@ class Vendors:
             self._await(vendor, time.monotonic() + wait_s)
 
     def stop(self) -> None:
-        """Stop both. Their records stay."""
+        """Stop all. Their records stay."""
         for vendor in VENDORS:
             self.signal(vendor, signal.SIGTERM)
 
@@ -101,11 +115,19 @@ class Vendors:
             return vendor_app.load(shelf, dialect, {"records": records or {}, "settings": settings or {}})
 
     def arm(self, vendor: Vendor, match: str, fault: str, times: int = 1) -> None:
-        """Arm a fault (`vendor_app.FAULTS`) for the next requests that start with `METHOD /path`."""
+        """Arm a fault (`weather.FAULTS`) for the next requests that start with `METHOD /path`."""
         from psflow.sandbox import vendor_app
 
         with self._shelf(vendor) as shelf:
             vendor_app.arm(shelf, match, fault, times)
+
+    def plan(self, vendor: Vendor, seed: str, each: int = 3) -> dict[str, int]:
+        """Arm every fault this vendor can make `each` times, when the seed says; returns fault -> how often."""
+        from psflow.sandbox import vendor_app
+
+        dialect = importlib.import_module(f"psflow.systems.{vendor}.sandbox").DIALECT
+        with self._shelf(vendor) as shelf:
+            return vendor_app.plan(shelf, dialect, f"{vendor}:{seed}", each)
 
     def state(self, vendor: Vendor) -> dict[str, Any]:
         """Return counts per record kind, reads, writes and faults injected."""
@@ -118,7 +140,7 @@ class Vendors:
             return shelf.select(kind, "true", [], "ORDER BY length(id), id")
 
     def reset(self) -> None:
-        """Forget records, counters and faults of both; credentials and settings stay."""
+        """Forget records, counters and faults of all; credentials and settings stay."""
         for vendor in VENDORS:
             with self._shelf(vendor) as shelf, shelf.db:
                 shelf.reset()
@@ -140,12 +162,16 @@ class Vendors:
         return self.state_dir / f"{vendor}.pid"
 
     def _kept(self) -> dict[str, Any]:
-        """Return the folder's credentials and ports, made on first use."""
-        found: dict[str, Any] = kept(
-            self.state_dir / "vendors.json",
-            lambda: {"credentials": asdict(Credentials()), "ports": {vendor: free_port() for vendor in VENDORS}},
-        )
-        return found
+        """Return the folder's credentials and ports, made on first use; a vendor that came later gets its own."""
+        file = self.state_dir / "vendors.json"
+        found: dict[str, Any] = kept(file)
+        whole = {
+            "credentials": asdict(Credentials()) | found.get("credentials", {}),
+            "ports": {vendor: free_port() for vendor in VENDORS} | found.get("ports", {}),
+        }
+        if whole != found:
+            keep(file, whole)
+        return whole
 
     def _spawn(self, vendor: Vendor) -> None:
         if free_port(self.ports[vendor]) != self.ports[vendor]:  # somebody else took it meanwhile

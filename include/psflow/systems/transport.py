@@ -1,20 +1,28 @@
 """
 The one way to a vendor. Nothing else in psflow may use an HTTP library (a test looks).
 
-HTTP outcomes become errors by what must happen next; a vendor's client refines the 4xx. Reads may be
-repeated, so any failed read is transient. A write is *not applied* only with proof (no connection, 401, 429);
-a time-out, a reset or a 5xx after the first byte leaves it uncertain.
+HTTP outcomes become errors by what must happen next. Reads may be repeated, so any failed read is transient. A write
+is *refused* or *not applied* only when its vendor's `Proof` lists the answer, or when nothing was connected; every
+other answer, a time-out or a reset leaves it uncertain.
 """
 
 from __future__ import annotations
 
+import re
+import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 
 from psflow import crash
 from psflow.contracts import OpenEffect
@@ -22,6 +30,25 @@ from psflow.errors import ConfigurationError, Rejected, TransientError, Uncertai
 
 _CHUNK = 1 << 16
 _BODY_LIMIT = 64 << 20  # a page larger than this is a vendor defect, not data
+_EXCERPT = 500  # characters of an answer that an error repeats
+_SECRET = re.compile(r"(?i)((?:password|secret|token|authorization)\W{0,4}[:=]\W{0,4})[^\s\"'&,]+")
+
+Sign = tuple[int, str]  # a status, and a word its body must hold; '' for any body
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """
+    Which answers of one vendor prove what became of a write; no other answer proves anything.
+
+    A redirect, a 403 or a 404 may come from whatever stands before the vendor, and may pass. `not_applied` goes first.
+    """
+
+    refused: tuple[Sign, ...] = ((400, ""), (422, ""))
+    not_applied: tuple[Sign, ...] = ((401, ""), (429, ""))
+
+
+_USUAL = Proof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +73,7 @@ class Transport:
     base_url: str
     deadline_s: float
     session: requests.Session = field(default_factory=requests.Session)
+    _lines: _Lines = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -53,18 +81,23 @@ class Transport:
             raise ConfigurationError(f"{self.system}: base URL {self.base_url!r} needs http(s)://host")
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigurationError(f"{self.system}: {parts.hostname} must be reached over https")
+        self._lines = _Lines()
+        self.session.mount(self.base_url.rstrip("/"), self._lines)
 
     def read(self, method: str, path: str, **request: Any) -> Reply:
-        """Send a request that changes nothing. Raises TransientError or, on a 4xx, Rejected."""
+        """Send a request that changes nothing. Raises TransientError or, on a 3xx or 4xx, Rejected."""
         try:
             reply = self._send(method, path, **request)
         except requests.RequestException as error:
             raise TransientError(f"{self.system}: {method} {path} failed: {type(error).__name__}") from None
+        said = f"{self.system}: {method} {path} answered {reply.status}: {_excerpt(reply, request)}"
         if reply.status in (401, 408, 425, 429) or reply.status >= 500:
-            raise TransientError(f"{self.system}: {method} {path} answered {reply.status}", retry_after(reply))
-        return self._accepted(reply, method, path)
+            raise TransientError(said, retry_after(reply), str(reply.status))
+        if reply.status >= 300:
+            raise Rejected(said, str(reply.status))
+        return reply
 
-    def write(self, effect: OpenEffect, method: str, path: str, **request: Any) -> Reply:
+    def write(self, effect: OpenEffect, method: str, path: str, proof: Proof = _USUAL, **request: Any) -> Reply:
         """Send a request that changes something, under an open effect. Raises by outcome, see the module."""
         effect.permit(self.system)
         name = f"{self.system}.{effect.capability}"
@@ -80,31 +113,105 @@ class Transport:
         except requests.RequestException as error:
             raise UncertainOutcome(f"{self.system}: {effect.key}: {type(error).__name__} after sending") from None
         crash.point(f"{name}:answered")
-        if reply.status in (401, 429):
-            raise TransientError(f"{self.system}: {effect.key} answered {reply.status}", retry_after(reply))
-        if reply.status >= 500 or reply.status == 408:
-            raise UncertainOutcome(f"{self.system}: {effect.key} answered {reply.status}")
-        return self._accepted(reply, method, path)
-
-    def _accepted(self, reply: Reply, method: str, path: str) -> Reply:
-        if reply.status >= 300:
-            text = reply.body[:500].decode("utf-8", "replace")
-            raise Rejected(f"{self.system}: {method} {path} answered {reply.status}: {text}", str(reply.status))
-        return reply
+        if reply.status < 300:
+            return reply
+        said = f"{self.system}: {effect.key} answered {reply.status}: {_excerpt(reply, request)}"
+        if _proves(reply, proof.not_applied):
+            raise TransientError(said, retry_after(reply))
+        if _proves(reply, proof.refused):
+            raise Rejected(said, str(reply.status))
+        raise UncertainOutcome(said)
 
     def _send(self, method: str, path: str, **request: Any) -> Reply:
-        ends = time.monotonic() + self.deadline_s
         url = self.base_url.rstrip("/") + "/" + path.lstrip("/")
         request.setdefault("timeout", self.deadline_s)
-        with self.session.request(method, url, allow_redirects=False, stream=True, **request) as response:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                body += chunk
-                if time.monotonic() > ends or len(body) > _BODY_LIMIT:
-                    raise requests.Timeout(
-                        f"{self.system}: answer longer than {self.deadline_s:g} s or {_BODY_LIMIT} bytes"
-                    )
-            return Reply(response.status_code, response.headers, bytes(body))
+        with self._lines.cut_after(self.deadline_s) as ends:
+            try:
+                with self.session.request(method, url, allow_redirects=False, stream=True, **request) as response:
+                    reply = Reply(response.status_code, response.headers, _body(response))
+            except requests.RequestException as error:
+                if time.monotonic() < ends or _never_connected(error):
+                    raise
+        if time.monotonic() > ends:  # also when all seems well: a line that was cut may look like the end of the answer
+            raise requests.Timeout(f"{self.system}: answer took longer than {self.deadline_s:g} s")
+        return reply
+
+
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            raise requests.Timeout(f"answer longer than {_BODY_LIMIT} bytes")
+    return bytes(body)
+
+
+class _Lines(HTTPAdapter):
+    """
+    Connections that are cut at a deadline, whatever they wait for.
+
+    A socket's own time-out begins anew with every byte: a vendor that trickles its head would outlive it.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._ends = 0.0
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, Any]:
+        """Return urllib3's pools whose connections tell us of themselves, and send nothing past the deadline."""
+        lines = self
+
+        def told(pool: Any) -> Any:
+            class Connection(pool.ConnectionCls):  # type: ignore[misc]
+                def connect(self) -> None:
+                    super().connect()
+                    lines._sockets.add(self.sock)  # not asked for later: a connection forgets it before its answer ends
+                    if time.monotonic() > lines._ends:
+                        raise ConnectTimeoutError(self, "no connection within the deadline")
+
+            return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+        return {"http": told(HTTPConnectionPool), "https": told(HTTPSConnectionPool)}
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[float]:
+        """Let the block end by then; yield when that is, on this process's monotonic clock."""
+        self._ends = time.monotonic() + seconds
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield self._ends
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        for line in list(self._sockets):
+            with suppress(OSError):  # closed already
+                socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS's own would first talk with the other end
+
+
+def _proves(reply: Reply, signs: tuple[Sign, ...]) -> bool:
+    return any(reply.status == status and word.encode() in reply.body for status, word in signs)
+
+
+def _excerpt(reply: Reply, request: Mapping[str, Any]) -> str:
+    """Return how an answer begins, without its markup and without what we signed in with."""
+    told = [value for name, value in reply.headers.items() if "error-mess" in name.lower()]  # where a body is empty
+    text = " ".join([*told, re.sub(r"<[^>]*>", " ", reply.body[:_CHUNK].decode("utf-8", "replace"))])
+    for secret in str((request.get("headers") or {}).get("Authorization", "")).split()[1:]:
+        text = text.replace(secret, "***")
+    return " ".join(_SECRET.sub(r"\1***", text).split())[:_EXCERPT]
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -9,38 +9,25 @@ until the day before the next published one of its set.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from psflow.contracts import Rate, RateCard, Resource
-from psflow.systems.ports import BadRow, Raw, TimeEntryRow, TimePage
+from psflow.errors import NeedsReview
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
+Text = Annotated[str, msgspec.Meta(pattern="^[^\x00]*$")]  # no database takes a NUL
 Aware = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
-# ISO 4217 currencies without a smaller unit
+# ISO 4217 currencies without a smaller unit, and those with a thousand
 _NO_CENTS = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
 )
+_MILLS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 _ALWAYS = dt.date(1970, 1, 1)  # a published version without a date has priced from the beginning
-
-
-class TimeEntry(msgspec.Struct):
-    """time_entries, as documented."""
-
-    id: Id
-    updated_at: Aware
-    workspace_id: Id | None = None
-    user_id: Id | None = None
-    role_id: Id | None = None
-    date_performed: dt.date | None = None
-    time_in_minutes: int | None = None
-    billable: bool | None = None
-    approved: bool | None = None
-    notes: str | None = None
 
 
 class Role(msgspec.Struct):
@@ -55,8 +42,38 @@ class User(msgspec.Struct):
 
     id: Id
     full_name: str
+    email_address: str | None = None
     role_id: Id | None = None
     disabled: bool = False
+
+
+class SkillMembership(msgspec.Struct):
+    """skill_memberships: who can do what."""
+
+    user_id: Id
+    cached_skill_name: Id
+
+
+class Template(msgspec.Struct):
+    """project_templates."""
+
+    id: Id
+    title: str
+
+
+class Place(msgspec.Struct):
+    """workspace_resources: a person's place on a workspace; nobody's yet when it has no user."""
+
+    id: Id
+    workspace_id: Id | None = None
+    user_id: Id | None = None
+
+
+class Demand(msgspec.Struct):
+    """staffing_demands, as far as one is found again."""
+
+    id: Id
+    description: str | None = None
 
 
 class Card(msgspec.Struct):
@@ -111,59 +128,50 @@ class Rates(msgspec.Struct):
     card_roles: list[CardRole]
 
 
-def time_entry_row(entry: TimeEntry, payload: Raw, roles: dict[str, str]) -> TimeEntryRow:
-    """Return one row; a role id nobody knows leaves the role empty for the gate."""
-    return TimeEntryRow(
-        time_entry_id=entry.id,
-        project_ref=entry.workspace_id,
-        resource_ref=entry.user_id,
-        worked_on=entry.date_performed,
-        minutes=entry.time_in_minutes,
-        role=roles.get(entry.role_id or ""),
-        is_billable=entry.billable,
-        is_approved=entry.approved,
-        notes=entry.notes,
-        modified_at=entry.updated_at,
-        payload=payload,
-    )
-
-
-def time_page(records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str]) -> TimePage:
-    """Return a page typed: decoded whole, and record by record only when one of them is not as documented."""
-    texts = [bytes(raw) for _, raw in records]
-    try:
-        entries = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[TimeEntry])
-    except msgspec.ValidationError:
-        return _one_by_one(records, roles)
-    return TimePage([time_entry_row(e, text.decode(), roles) for e, text in zip(entries, texts, strict=True)], [])
-
-
-def _one_by_one(records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str]) -> TimePage:
-    page = TimePage([], [])
-    for record_id, raw in records:
-        payload = bytes(raw).decode()
-        try:
-            page.rows.append(time_entry_row(msgspec.json.decode(raw, type=TimeEntry), payload, roles))
-        except msgspec.ValidationError as error:
-            page.bad.append(BadRow(record_id, str(error), payload))
-    return page
-
-
-def resource(user: User, roles: dict[str, str]) -> Resource:
+def resource(user: User, roles: dict[str, str], skills: dict[str, list[str]]) -> Resource:
     """Return the person; `disabled` means gone."""
     return Resource(
-        resource_id=user.id, name=user.full_name, role=roles.get(user.role_id or ""), is_active=not user.disabled
+        resource_id=user.id,
+        name=user.full_name,
+        role=roles.get(user.role_id or ""),
+        is_active=not user.disabled,
+        work_email=user.email_address.lower() if user.email_address else None,
+        skills=tuple(skills.get(user.id, ())),
     )
+
+
+def skills(held: list[SkillMembership]) -> dict[str, list[str]]:
+    """Return person id -> names of skills, in order and once each."""
+    by_person: dict[str, set[str]] = {}
+    for each in held:
+        by_person.setdefault(each.user_id, set()).add(each.cached_skill_name)
+    return {person: sorted(names) for person, names in by_person.items()}
 
 
 def rate_card(card: Card, known: Rates) -> RateCard | None:
-    """Return the card with its dated rates, or None when nothing on it has a price."""
-    rates = tuple(_rates(card, known))
+    """
+    Return the card with its dated rates, or None when nothing on it has a price.
+
+    Raises NeedsReview when two roles of one name have two prices: an hour knows its role by name.
+    """
+    rates = _one_price_each(card, _rates(card, known))
     if not rates or card.rate_card_set_id not in known.sets:
         return None
     return RateCard(
         rate_card_id=card.id, name=known.sets[card.rate_card_set_id].title, currency=card.currency, rates=rates
     )
+
+
+def _one_price_each(card: Card, rates: Iterator[Rate]) -> tuple[Rate, ...]:
+    found = dict[tuple[str, dt.date], Rate]()
+    for rate in rates:
+        other = found.setdefault((rate.role, rate.valid_from), rate)
+        if other.hourly_rate != rate.hourly_rate:
+            raise NeedsReview(
+                f"kantata: rate card {card.id}: two roles are called {rate.role!r} and cost {other.hourly_rate} and "
+                f"{rate.hourly_rate} from {rate.valid_from}; rename one of them or price them alike"
+            )
+    return tuple(found.values())
 
 
 def _rates(card: Card, known: Rates) -> Iterator[Rate]:
@@ -181,34 +189,23 @@ def _rates(card: Card, known: Rates) -> Iterator[Rate]:
 
 
 def _spans(set_id: str, versions: list[SetVersion]) -> dict[str, tuple[dt.date, dt.date | None]]:
-    """Return set version id -> (first day, last day or None) of the published versions."""
+    """
+    Return set version id -> (first day, last day or None) of the published versions.
+
+    Raises NeedsReview when two of them start on one day: nobody can say which of them prices it.
+    """
     published = [v for v in versions if v.rate_card_set_id == set_id and v.active]
     published.sort(key=lambda v: v.effective_date or _ALWAYS)
     starts = [v.effective_date or _ALWAYS for v in published]
+    for one, other, day in zip(published, published[1:], starts[1:], strict=False):
+        if (one.effective_date or _ALWAYS) == day:
+            raise NeedsReview(
+                f"kantata: rate card set {set_id}: versions {one.id} and {other.id} both start on {day}; unpublish one"
+            )
     ends: list[dt.date | None] = [day - dt.timedelta(days=1) for day in starts[1:]]
     return {v.id: (start, end) for v, start, end in zip(published, starts, [*ends, None], strict=False)}
 
 
 def major(subunits: int, currency: str) -> Decimal:
-    """Return an amount in main units: 12550 is 125.50 in USD and 12550 in JPY."""
-    return Decimal(subunits) if currency in _NO_CENTS else Decimal(subunits).scaleb(-2)
-
-
-def reference(key: str) -> dict[str, str]:
-    """Return the external reference a record of ours carries."""
-    return {"service_name": "psflow", "service_model": "Engagement", "service_model_ref": key}
-
-
-def workspace(payload: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return the body of a create; absent values are left out, since null would overwrite the vendor's default."""
-    fields = {
-        "title": payload.get("title") or payload["name"],
-        "creator_role": "maven",  # we are the provider
-        "description": f"{payload['project_code']} · {payload['engagement_id']} · epoch {payload['epoch']}",
-        "currency": payload.get("currency"),
-        "rate_card_id": payload.get("rate_card_id"),
-        "start_date": payload.get("starts_on"),
-        "due_date": payload.get("ends_on"),
-        "external_reference": reference(key),
-    }
-    return {"workspace": {name: value for name, value in fields.items() if value is not None}}
+    """Return an amount in main units: 12550 is 125.50 in USD, 12550 in JPY and 12.550 in KWD."""
+    return Decimal(subunits).scaleb(0 if currency in _NO_CENTS else -3 if currency in _MILLS else -2)

@@ -3,7 +3,8 @@ Kantata OX's wire behaviour as far as psflow meets it: keyed maps, side loads, a
 
 Source: developer.kantata.com and the vendor's own attribute lists (mavenlink_gem, specification.yml). Settings:
 `bearer` (the token that is accepted), `search_lag_ms` (how long a new external reference stays invisible to a
-look-up), `hang_s` (how long an armed time-out lasts). Seed ids are decimal strings.
+look-up), `template_lag_ms` (how long a template's stories take to appear), `hang_s` (how long an armed time-out
+lasts). Seed ids are decimal strings; a seed template lists its stories under `_stories`.
 """
 
 from __future__ import annotations
@@ -13,47 +14,28 @@ import re
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 
-from psflow.sandbox.vendor_app import Call, Handler, Row, Shelf, build
-from psflow.systems.kantata.sandbox_read import (
+from psflow.sandbox.vendor_app import Call, Handler, Row, Shelf, build, shows_from
+from psflow.systems.kantata.sandbox_read import envelope, index, now, refused, row, seen, show
+from psflow.systems.kantata.sandbox_shapes import (
     ASSOCIATIONS,
+    CREATE,
+    POINTS_TO,
+    REQUIRED,
+    REQUIRED_ONCE,
+    SINGULAR,
     STAMPED,
     SUBJECT,
-    envelope,
-    index,
-    now,
-    refused,
-    row,
-    seen,
-    show,
+    UPDATE,
 )
 
 ROOT = "/api/v1"
 
 
-def _names(text: str) -> set[str]:
-    return set(text.split())
-
-
-_SINGULAR = {"workspaces": "workspace", "time_entries": "time_entry"}
-_UPDATE = {
-    "workspaces": _names(
-        "title budgeted description archived access_level price start_date due_date rate_card_id currency "
-        "target_margin status_key external_link stage time_trackable external_reference"
-    ),
-    "time_entries": _names(
-        "workspace_id date_performed time_in_minutes billable notes rate_in_cents role_id story_id user_id "
-        "location external_reference"
-    ),
-}
-_CREATE = {
-    "workspaces": _UPDATE["workspaces"] - {"archived"} | {"creator_role", "custom_fields", "participations"},
-    "time_entries": _UPDATE["time_entries"],
-}
 _BASE_UNIT = {"JPY": 1, "KRW": 1}
 
 
@@ -64,6 +46,7 @@ def app(path: Path, token: str) -> Starlette:
 
 class _Kantata:
     sign_in: str | None = None  # a bearer is made by hand and never expires
+    weather: ClassVar = {"slow_index": ("POST " + ROOT,)}
 
     def __init__(self) -> None:
         one = ROOT + "/{kind}/{id}"
@@ -83,9 +66,7 @@ class _Kantata:
     def row(self, kind: str, record: dict[str, Any]) -> Row:
         if kind not in ASSOCIATIONS or not str(record.get("id", "")).isdigit():
             raise ValueError(f"{kind} {record.get('id')!r}: the kind is unknown or the id is not a decimal string")
-        body = dict(record, id=str(record["id"]))
-        if kind == "workspaces":
-            body = _workspace_defaults() | body
+        body = _defaults(kind) | dict(record, id=str(record["id"]))
         if kind in STAMPED:
             body = {"created_at": record.get("updated_at", now()), "updated_at": now()} | body
         return row(kind, body)
@@ -103,8 +84,18 @@ class _Kantata:
         return response
 
 
-def _workspace_defaults() -> dict[str, Any]:
-    return {"archived": False, "currency": "USD", "currency_base_unit": 100, "external_reference_ids": []}
+def _defaults(kind: str) -> dict[str, Any]:
+    """Return what a record of this kind holds when nobody says otherwise."""
+    money = {"currency": "USD", "currency_base_unit": 100}
+    held: dict[str, dict[str, Any]] = {
+        "workspaces": money | {"archived": False, "require_expense_approvals": True},
+        "time_entries": {"approved": False},
+        "expenses": money | {"is_invoiced": False, "is_billable": True, "receipt_id": None},
+        "stories": {"state": "not started", "billable": True, "archived": False, "deleted_at": None, "due_date": None},
+        "staffing_demands": {"quantity": 1, "status": "open"},
+    }
+    refs: dict[str, Any] = {"external_reference_ids": []}
+    return held.get(kind, {}) | (refs if kind in CREATE and "external_references" in ASSOCIATIONS[kind] else {})
 
 
 def _page(shelf: Shelf, call: Call) -> Response:
@@ -118,76 +109,113 @@ def _given(call: Call, allowed: dict[str, set[str]]) -> dict[str, Any] | Respons
     if kind not in allowed:
         return refused(403, "You are not authorized to perform this action")
     try:
-        wrapper = call.json()[_SINGULAR[kind]]
-        return {name: value for name, value in wrapper.items() if name in allowed[kind]}
+        wrapper = call.json()[SINGULAR[kind]]
+        given = {name: value for name, value in wrapper.items() if name in allowed[kind]}
     except (ValueError, KeyError, TypeError, AttributeError):
-        return refused(400, f"param is missing or the value is empty: {_SINGULAR[kind]}")
+        return refused(400, f"param is missing or the value is empty: {SINGULAR[kind]}")
+    if kind == "expenses" and "billable" in given:
+        given["is_billable"] = given.pop("billable")  # written under one name, read under another
+    return given | {name: str(given[name]) for name in POINTS_TO if given.get(name) is not None}
 
 
 def _create(shelf: Shelf, call: Call) -> Response:
-    kind, given = call.args["kind"], _given(call, _CREATE)
+    kind, given = call.args["kind"], _given(call, CREATE)
     if isinstance(given, Response):
         return given
-    if problem := _invalid(shelf, kind, given, given):
+    if problem := _invalid(kind, given, given) or _dangling(shelf, given):
         return problem
     key, reference = str(shelf.next_number(kind)), given.pop("external_reference", None)
-    body = {"id": key, "created_at": now(), "updated_at": now()} | (
-        _workspace_defaults() if kind == "workspaces" else {"approved": False, "external_reference_ids": []}
-    )
-    body |= given
-    body["currency_base_unit"] = _BASE_UNIT.get(str(body.get("currency")), 100)
+    body = {"id": key, "created_at": now(), "updated_at": now()} | _defaults(kind) | _stored(shelf, kind, given)
     if reference:
-        body["external_reference_ids"] = [_refer(shelf, kind, key, reference)]
+        ref = _refer(shelf, call, kind, key, reference)
+        if "external_reference_ids" in body:
+            body["external_reference_ids"] = [ref]
     shelf.put(kind, [row(kind, body)])  # a second POST makes a second record: there is no idempotency key
+    if template := body.pop("_template", None):
+        _copy_stories(shelf, str(template), key)
     return envelope(shelf, kind, [body], call.query, {"count": 1}, 201)
 
 
+def _stored(shelf: Shelf, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a create keeps of what it was given."""
+    body = dict(given)
+    if kind == "workspaces":
+        body["_template"] = body.pop("project_tracker_template_id", None)
+        for written_only in ("project_template_start_date", "creator_role", "custom_fields", "participations"):
+            body.pop(written_only, None)
+        body["currency_base_unit"] = _BASE_UNIT.get(str(body.get("currency")), 100)
+    if kind == "expenses":
+        project = shelf.get("workspaces", body["workspace_id"]) or {}
+        body |= {name: project[name] for name in ("currency", "currency_base_unit") if name in project}
+    if kind == "workspace_allocations":
+        body["workspace_resource_id"] = body.pop("resource_id")
+        body["workspace_id"] = (shelf.get("workspace_resources", body["workspace_resource_id"]) or {})["workspace_id"]
+    return body
+
+
+def _copy_stories(shelf: Shelf, template: str, project: str) -> None:
+    """Copy a template's stories; the vendor does so behind the answer, so they show only after a while."""
+    shown = time.time() + float(shelf.setting("template_lag_ms", 0)) / 1000
+    for story in (shelf.get("project_templates", template) or {}).get("_stories", []):
+        key = str(shelf.next_number("stories"))
+        stamps = {"created_at": now(), "updated_at": now(), "_copied_at": shown}
+        body = _defaults("stories") | story | stamps | {"id": key, "workspace_id": project}
+        shelf.put("stories", [row("stories", body)])
+
+
 def _change(shelf: Shelf, call: Call) -> Response:
-    kind, given = call.args["kind"], _given(call, _UPDATE)
+    kind, given = call.args["kind"], _given(call, UPDATE)
     if isinstance(given, Response):
         return given
     body = shelf.get(kind, call.args["id"])
     if body is None:
         return refused(404, "Not found")
-    if problem := _invalid(shelf, kind, given, body | given):
+    if problem := _invalid(kind, given, body | given) or _dangling(shelf, given):
         return problem
     if reference := given.pop("external_reference", None):
-        given["external_reference_ids"] = [_refer(shelf, kind, body["id"], reference)]
+        given["external_reference_ids"] = [_refer(shelf, call, kind, body["id"], reference)]
     body |= given | {"updated_at": now()}
     shelf.put(kind, [row(kind, body)])
     return envelope(shelf, kind, [body], call.query, {"count": 1})
 
 
-def _invalid(shelf: Shelf, kind: str, given: dict[str, Any], whole: dict[str, Any]) -> Response | None:
+def _invalid(kind: str, given: dict[str, Any], whole: dict[str, Any]) -> Response | None:
     if kind == "workspaces":
         if not whole.get("title"):
             return refused(422, "Title can't be blank", "validation", "title")
         if "id" not in whole and whole.get("creator_role") not in ("maven", "buyer"):
             return refused(422, "Creator role is not included in the list", "validation", "creator_role")
-        if given.get("rate_card_id") and shelf.get("rate_cards", str(given["rate_card_id"])) is None:
-            return refused(422, "Rate card is invalid", "validation", "rate_card_id")
         wrong = [
             f
             for f in ("start_date", "due_date")
             if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(given.get(f) or "0000-00-00"))
         ]
         return refused(422, "is not a date", "validation", wrong[0]) if wrong else None
-    for field in ("workspace_id", "date_performed", "time_in_minutes"):
-        if whole.get(field) is None:
+    for field in REQUIRED[kind] if "id" in whole else (*REQUIRED[kind], *REQUIRED_ONCE.get(kind, ())):
+        if whole.get(field) in (None, ""):
             return refused(422, f"{field} can't be blank", "validation", field)
-    if shelf.get("workspaces", str(whole["workspace_id"])) is None:
-        return refused(422, "Workspace must exist", "validation", "workspace_id")
+    if kind == "stories" and whole["story_type"] not in ("task", "deliverable", "milestone", "issue"):
+        return refused(422, "Story type is not included in the list", "validation", "story_type")
     return None
 
 
-def _refer(shelf: Shelf, kind: str, subject: str, given: dict[str, Any]) -> str:
+def _dangling(shelf: Shelf, given: dict[str, Any]) -> Response | None:
+    for field, kind in POINTS_TO.items():
+        if given.get(field) is not None and shelf.get(kind, str(given[field])) is None:
+            what = field.removesuffix("_id").replace("_", " ").capitalize()
+            return refused(422, f"{what} is invalid", "validation", field)
+    return None
+
+
+def _refer(shelf: Shelf, call: Call, kind: str, subject: str, given: dict[str, Any]) -> str:
     """Add or replace the subject's one reference to a service and return its id."""
     head = {"subject_type": SUBJECT[kind], "subject_id": subject, "service_name": str(given["service_name"])}
     mine = " AND ".join(f"json_extract(body, '$.{name}') = ?" for name in head)
     old = shelf.select("external_references", mine, list(head.values()))
     key = old[0]["id"] if old else str(shelf.next_number("external_references"))
     body = {"id": key, "status": None, "locked": False, "created_at": now()} | (old[0] if old else {}) | given | head
-    shelf.put("external_references", [row("external_references", body | {"updated_at": now(), "_born": time.time()})])
+    body |= {"updated_at": now(), "_born": shows_from(shelf, call)}
+    shelf.put("external_references", [row("external_references", body)])
     return key
 
 
@@ -197,7 +225,7 @@ def _tag(shelf: Shelf, call: Call) -> Response:
     subject = shelf.get(kind, str(given.get("subject_id"))) if kind else None
     if subject is None or not all(given.get(f) for f in ("service_name", "service_model", "service_model_ref")):
         return refused(422, "Subject, service name, model and ref can't be blank", "validation")
-    key = _refer(shelf, kind, subject["id"], given)
+    key = _refer(shelf, call, kind, subject["id"], given)
     subject["external_reference_ids"] = sorted({*subject.get("external_reference_ids", []), key})
     shelf.put(kind, [row(kind, subject)])
     return envelope(

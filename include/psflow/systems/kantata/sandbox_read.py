@@ -10,45 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from psflow.sandbox.vendor_app import Call, Row, Shelf
-
-# kind -> association -> (foreign key, kind it points to). A key that ends in _ids is a list.
-ASSOCIATIONS: dict[str, dict[str, tuple[str, str]]] = {
-    "users": {"role": ("role_id", "roles"), "external_references": ("external_reference_ids", "external_references")},
-    "roles": {"external_references": ("external_reference_ids", "external_references")},
-    "rate_card_sets": {
-        "rate_cards": ("rate_card_ids", "rate_cards"),
-        "rate_card_set_versions": ("rate_card_set_version_ids", "rate_card_set_versions"),
-    },
-    "rate_card_set_versions": {
-        "rate_card_set": ("rate_card_set_id", "rate_card_sets"),
-        "rate_card_versions": ("rate_card_version_ids", "rate_card_versions"),
-    },
-    "rate_cards": {
-        "rate_card_set": ("rate_card_set_id", "rate_card_sets"),
-        "rate_card_versions": ("rate_card_version_ids", "rate_card_versions"),
-    },
-    "rate_card_versions": {
-        "rate_card": ("rate_card_id", "rate_cards"),
-        "rate_card_set_version": ("rate_card_set_version_id", "rate_card_set_versions"),
-        "rate_card_roles": ("rate_card_role_ids", "rate_card_roles"),
-    },
-    "rate_card_roles": {
-        "role": ("role_id", "roles"),
-        "rate_card_version": ("rate_card_version_id", "rate_card_versions"),
-    },
-    "workspaces": {"external_references": ("external_reference_ids", "external_references")},
-    "time_entries": {
-        "workspace": ("workspace_id", "workspaces"),
-        "user": ("user_id", "users"),
-        "role": ("role_id", "roles"),
-        "external_references": ("external_reference_ids", "external_references"),
-    },
-    "external_references": {},
-}
-# associations whose foreign key is no attribute: it is in the answer only when the association is included
-_HIDDEN = {"rate_card_sets", "rate_card_versions", "rate_card_roles"}
-STAMPED = {"workspaces", "time_entries", "external_references"}  # the others have no updated_at
-SUBJECT = {"workspaces": "Workspace", "time_entries": "TimeEntry", "users": "User", "roles": "Role"}
+from psflow.systems.kantata.sandbox_shapes import ASSOCIATIONS, FROM_ARCHIVED, HIDDEN, STAMPED, SUBJECT
 
 
 def now() -> str:
@@ -125,20 +87,44 @@ def _filters(shelf: Shelf, kind: str, query: dict[str, str]) -> tuple[str, list[
     if kind in STAMPED and "updated_before" in query:
         add("stamp < ?", _sortable(query["updated_before"]))
     if kind == "workspaces":
-        part = _archived(query)
-        add(part)
+        add(_archived(query))
+    if kind in FROM_ARCHIVED and query.get(FROM_ARCHIVED[kind]) != "true":
+        add(_OF_OPEN_WORKSPACES)
+    if kind == "stories":
+        add(_stories(query), time.time())
     if kind == "time_entries" and "approved" in query:
         add("json_extract(body, '$.approved') = ?", query["approved"] == "true")
     if kind == "time_entries" and "date_performed_between" in query:
         add("json_extract(body, '$.date_performed') BETWEEN ? AND ?", *query["date_performed_between"].split(":", 1))
-    for field in ("workspace_id", "subject_type"):
-        if field in query and kind in ("time_entries", "external_references"):
+    for field in ("workspace_id", "subject_type", "story_type"):
+        if field in query and kind in _HAS[field]:
             wanted = query[field].split(",")
             add(f"json_extract(body, '$.{field}') IN ({', '.join('?' * len(wanted))})", *wanted)
     if kind in SUBJECT and "external_reference_service_name" in query:
         found = _subjects(shelf, kind, query)
         add(f"id IN ({', '.join('?' * len(found))})", *found)
     return " AND ".join(parts), values
+
+
+_HAS = {
+    "workspace_id": {kind for kind, known in ASSOCIATIONS.items() if "workspace" in known},
+    "subject_type": {"external_references"},
+    "story_type": {"stories"},
+}
+_OF_OPEN_WORKSPACES = (
+    "coalesce(json_extract(body, '$.workspace_id'), '') NOT IN (SELECT w.id FROM record w "
+    "WHERE w.kind = 'workspaces' AND coalesce(json_extract(w.body, '$.archived'), 0))"
+)
+
+
+def _stories(query: dict[str, str]) -> str:
+    """Return what is shown: no archived or deleted story unless asked for, and a template's only once it is copied."""
+    parts = ["coalesce(json_extract(body, '$._copied_at'), 0) <= ?"]
+    if query.get("show_archived") != "true":
+        parts.append("NOT coalesce(json_extract(body, '$.archived'), 0)")
+    if query.get("show_deleted") != "true":
+        parts.append("json_extract(body, '$.deleted_at') IS NULL")
+    return " AND ".join(parts)
 
 
 def _archived(query: dict[str, str]) -> str:
@@ -180,7 +166,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def seen(kind: str, body: dict[str, Any], include: list[str]) -> dict[str, Any]:
-    hidden = {key for name, (key, _) in ASSOCIATIONS[kind].items() if kind in _HIDDEN and name not in include}
+    hidden = {key for name, (key, _) in ASSOCIATIONS[kind].items() if kind in HIDDEN and name not in include}
     return {name: value for name, value in body.items() if name not in hidden and not name.startswith("_")}
 
 

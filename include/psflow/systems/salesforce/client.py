@@ -22,11 +22,15 @@ from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientEr
 from psflow.systems.ports import BadRow, Page, Pulled, Raw
 from psflow.systems.salesforce import mapping
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
-from psflow.systems.transport import Reply, Transport
+from psflow.systems.transport import Proof, Reply, Transport
 
 _ROOT = "/services/data/v62.0"
 _PAGES = 100_000  # of 200 records at the least: more is a cursor that never ends
-_NOT_APPLIED = {"REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"}
+_BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW")
+_PROOF = Proof(
+    refused=((400, "errorCode"), (404, '"NOT_FOUND"'), (404, '"ENTITY_IS_DELETED"')),
+    not_applied=((401, ""), (429, ""), *((status, code) for status in (400, 403, 409) for code in _BUSY)),
+)
 _OBJECTS = {"customer": "Account", "opportunity": "Opportunity"}
 
 
@@ -115,7 +119,8 @@ class Salesforce:
         effect.permit(self.key)  # before the token call: an old ticket must not even sign in
         headers = self._headers()
         try:
-            self.transport.write(effect, "PATCH", path, headers=headers, json=mapping.engagement_fields(effect.payload))
+            body = mapping.engagement_fields(effect.payload)
+            self.transport.write(effect, "PATCH", path, _PROOF, headers=headers, json=body)
         except TransientError:
             self._token = None  # perhaps a 401; a new token costs little
             raise
@@ -224,7 +229,7 @@ def _refined(error: Rejected, what: str) -> Exception:
     """Return the error by the vendor's code: some 4xx mean that nothing was done yet."""
     found = re.search(r'"errorCode"\s*:\s*"(\w+)"', str(error))
     code = found[1] if found else error.code
-    if code in _NOT_APPLIED:
+    if code in _BUSY:
         return TransientError(f"salesforce: {what}: {code}")
     said = re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', str(error))
     return Rejected(f"salesforce: {what}: {code}: {said[1] if said else error}", code)

@@ -18,10 +18,10 @@ from psflow.errors import NeedsReview
 
 ACCOUNT_FIELDS = "Id, Name, AccountNumber, BillingStreet, BillingCity, BillingCountry, SystemModstamp"
 LINES = "OpportunityLineItems"
-_LINE_FIELDS = "Id, ProductCode, Quantity, UnitPrice"
+_LINE_FIELDS = "Id, ProductCode, Quantity, UnitPrice, ServiceDate, Role__c, Skills__c, Hours_Per_Day__c, End_Date__c"
 _OPPORTUNITY_FIELDS = (
     "Id, Name, AccountId, IsWon, IsClosed, Amount, Legal_Entity__c, Rate_Card__c, Contract_Type__c, "
-    "Start_Date__c, End_Date__c, SystemModstamp"
+    "Tax_Treatment__c, Delivery_Region__c, Start_Date__c, End_Date__c, SystemModstamp"
 )
 
 
@@ -64,6 +64,8 @@ def opportunity(record: dict[str, Any], lines: list[dict[str, Any]], org_currenc
             legal_entity_value=record.get("Legal_Entity__c"),
             rate_card_name=record.get("Rate_Card__c"),
             contract_type=record.get("Contract_Type__c"),
+            tax_treatment=record.get("Tax_Treatment__c"),
+            delivery_region=record.get("Delivery_Region__c"),
             starts_on=_date(record.get("Start_Date__c")),
             ends_on=_date(record.get("End_Date__c")),
             modified_at=stamp(record),
@@ -79,6 +81,11 @@ def _line(record: dict[str, Any]) -> OpportunityLine:
         product_code=record.get("ProductCode"),
         quantity=record["Quantity"],
         unit_price=record["UnitPrice"],
+        role=record.get("Role__c"),
+        skills=tuple(skill for skill in (record.get("Skills__c") or "").split(";") if skill),  # a multi-picklist
+        hours_per_day=record.get("Hours_Per_Day__c"),
+        starts_on=_date(record.get("ServiceDate")),
+        ends_on=_date(record.get("End_Date__c")),
     )
 
 

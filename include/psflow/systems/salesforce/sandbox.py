@@ -15,7 +15,7 @@ import hmac
 import secrets
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -23,10 +23,7 @@ from starlette.responses import JSONResponse, Response
 
 from psflow.sandbox.vendor_app import Call, Handler, Row, Shelf, build
 from psflow.systems.salesforce.sandbox_query import (
-    EXTERNAL,
     FIELDS,
-    PREFIX,
-    READ_ONLY,
     ROOT,
     STAMPS,
     VERSION,
@@ -36,6 +33,15 @@ from psflow.systems.salesforce.sandbox_query import (
     refused,
     row,
     run,
+)
+from psflow.systems.salesforce.sandbox_write import (
+    create,
+    create_many,
+    delete,
+    update,
+    update_many,
+    upsert,
+    upsert_many,
 )
 
 
@@ -49,17 +55,25 @@ _SIGN_IN = "/services/oauth2/token"
 
 class _Salesforce:
     sign_in: str | None = _SIGN_IN
+    weather: ClassVar = {
+        "expired_token": ("GET " + ROOT, "PATCH " + ROOT + "/sobjects"),
+        "partial_success": ("PATCH " + ROOT + "/composite/sobjects",),
+    }
 
     def __init__(self) -> None:
         self.routes: list[tuple[str, str, Handler]] = [
             ("POST", _SIGN_IN, _token),
             ("GET", "/services/data/", lambda shelf, call: JSONResponse([_version()])),
-            ("GET", ROOT + "/query", run),
-            ("GET", ROOT + "/queryAll", run),
+            *(("GET", f"{ROOT}/{call}{slash}", run) for call in ("query", "queryAll") for slash in ("", "/")),
             ("GET", ROOT + "/query/{locator}", more),
+            *(("POST", ROOT + "/sobjects/{kind}" + slash, create) for slash in ("", "/")),
             ("GET", ROOT + "/sobjects/{kind}/{id}", _show),
-            ("PATCH", ROOT + "/sobjects/{kind}/{id}", _update),
-            ("PATCH", ROOT + "/sobjects/{kind}/{field}/{value}", _upsert),
+            ("PATCH", ROOT + "/sobjects/{kind}/{id}", update),
+            ("DELETE", ROOT + "/sobjects/{kind}/{id}", delete),
+            ("PATCH", ROOT + "/sobjects/{kind}/{field}/{value}", upsert),
+            ("POST", ROOT + "/composite/sobjects", create_many),
+            ("PATCH", ROOT + "/composite/sobjects", update_many),
+            ("PATCH", ROOT + "/composite/sobjects/{kind}/{field}", upsert_many),
             ("GET", "/lightning/r/{kind}/{id}/view", _show),
         ]
 
@@ -68,6 +82,8 @@ class _Salesforce:
             return refused(
                 403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
             )
+        if status == 401:
+            return refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
         if status == 503:
             return refused(503, "SERVER_UNAVAILABLE", "Server temporarily unavailable")
         return refused(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred")
@@ -129,50 +145,6 @@ def _show(shelf: Shelf, call: Call) -> Response:
     if kind not in FIELDS or body is None:
         return refused(404, "NOT_FOUND", "The requested resource does not exist")
     return JSONResponse(record_of(shelf, {"kind": kind, "fields": sorted(FIELDS[kind])}, body))
-
-
-def _change(shelf: Shelf, call: Call, kind: str, body: dict[str, Any]) -> Response | None:
-    """Write the fields of the request over `body`, or return the vendor's refusal."""
-    try:
-        given = call.json()
-    except ValueError:
-        return refused(400, "JSON_PARSER_ERROR", "Unexpected character in the request body")
-    for name in given:
-        if name not in FIELDS[kind]:
-            return refused(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {kind}", [name])
-        if name in READ_ONLY:
-            return refused(400, "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}.", [name])
-        if isinstance(given[name], str) and len(given[name]) > 255:
-            return refused(400, "STRING_TOO_LONG", f"{name}: data value too large (max length=255)", [name])
-    now = dt.datetime.now(dt.UTC).isoformat()
-    shelf.put(kind, [row(kind, body | given | {"LastModifiedDate": now, "SystemModstamp": now})])
-    return None
-
-
-def _update(shelf: Shelf, call: Call) -> Response:
-    kind, body = call.args["kind"], shelf.get(call.args["kind"], call.args["id"])
-    if kind not in FIELDS or body is None:
-        return refused(404, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: Id")
-    if body["IsDeleted"]:
-        return refused(404, "ENTITY_IS_DELETED", "entity is deleted")
-    return _change(shelf, call, kind, body) or Response(status_code=204)
-
-
-def _upsert(shelf: Shelf, call: Call) -> Response:
-    kind, field, value = call.args["kind"], call.args["field"], call.args["value"]
-    if field not in EXTERNAL.get(kind, set()):
-        return refused(404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {field}")
-    found = shelf.ids(kind, "link = ?", [value], "ORDER BY id")
-    if len(found) > 1:
-        return JSONResponse([f"{ROOT}/sobjects/{kind}/{key}" for key in found], 300)
-    if not found and call.query.get("updateOnly") == "true":
-        return refused(404, "NOT_FOUND", "The requested resource does not exist")
-    now = dt.datetime.now(dt.UTC).isoformat()
-    key = found[0] if found else id18(f"{PREFIX[kind]}SB{shelf.tally('minted:' + kind):010d}")
-    fresh = {"Id": key, "IsDeleted": False, "CurrencyIsoCode": "USD", field: value} | dict.fromkeys(STAMPS, now)
-    problem = _change(shelf, call, kind, shelf.get(kind, key) or fresh)
-    answer = {"id": key, "success": True, "errors": [], "created": not found}
-    return problem or JSONResponse(answer, 200 if found else 201)
 
 
 DIALECT = _Salesforce()

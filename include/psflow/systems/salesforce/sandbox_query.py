@@ -33,14 +33,15 @@ FIELDS: dict[str, set[str]] = {
     "Opportunity": _COMMON
     | _names("Name AccountId StageName IsClosed IsWon Amount CloseDate Type OwnerId Probability")
     | _names("LastStageChangeDate Legal_Entity__c Rate_Card__c Contract_Type__c Start_Date__c End_Date__c")
-    | _names("Engagement__c Project_Code__c"),
+    | _names("Engagement__c Project_Code__c Tax_Treatment__c Delivery_Region__c"),
     "OpportunityLineItem": _COMMON
-    | _names("OpportunityId Product2Id ProductCode Name Quantity UnitPrice TotalPrice ServiceDate Description"),
+    | _names("OpportunityId Product2Id ProductCode Name Quantity UnitPrice TotalPrice ServiceDate Description")
+    | _names("Role__c Skills__c Hours_Per_Day__c End_Date__c"),
 }
 PREFIX = {"Account": "001", "Opportunity": "006", "OpportunityLineItem": "00k"}
 EXTERNAL = {"Account": {"Customer_Key__c"}, "Opportunity": {"Engagement__c"}}
 _CHILDREN = {("Opportunity", "OpportunityLineItems"): "OpportunityLineItem"}
-_DOUBLES = {"Amount", "Quantity", "UnitPrice", "TotalPrice", "Probability"}
+_DOUBLES = {"Amount", "Quantity", "UnitPrice", "TotalPrice", "Probability", "Hours_Per_Day__c"}
 READ_ONLY = {"Id", "IsDeleted", "IsWon", "IsClosed", *STAMPS}
 _OPEN_CURSORS = 10  # the vendor drops the oldest beyond ten
 
@@ -81,7 +82,7 @@ def run(shelf: Shelf, call: Call) -> Response:
     if problem := _unknown(shelf, query, query.source):
         return problem
     where, values = _condition(query)
-    if not call.path.endswith("/queryAll"):
+    if not call.path.rstrip("/").endswith("/queryAll"):
         where += " AND NOT json_extract(body, '$.IsDeleted')"
     tail = "ORDER BY stamp, length(id), id" if "SystemModstamp" in query.order else "ORDER BY id"
     ids = shelf.ids(query.source, where, values, f"{tail} LIMIT {-1 if query.limit is None else query.limit}")

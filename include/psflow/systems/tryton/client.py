@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, UncertainOutcome
-from psflow.systems.ports import ErpInvoice
+from psflow.systems.ports import ErpInvoice, FxRate, Page
 from psflow.systems.transport import Transport
 from psflow.systems.tryton import mapping
 from psflow.systems.tryton.masters import Masters
@@ -76,6 +76,21 @@ class Tryton:
         models = [*mapping.MODELS.values(), "account.invoice.line", "account.move", "account.move.line"]
         return {model: self._newest(model) for model in models}
 
+    def fx_rates(self, since: dt.date | None) -> Iterator[Page[FxRate]]:
+        """
+        Yield a page a currency: what one of it is worth in the company's, from each day on which either changed.
+
+        Tryton keeps one list of rates for all companies. Raises ConfigurationError when it holds none for this one's.
+        """
+        home = self._masters.home_currency()
+        rates: dict[str, list[Found]] = {}
+        for row in self._search("currency.currency.rate", [], mapping.RATE_FIELDS):
+            rates.setdefault(row["currency."]["code"], []).append(row)
+        if home not in rates:
+            raise ConfigurationError(f"{self.key}: {home} of {self.company!r} has no rate; add one under Currencies")
+        for code in sorted(rates.keys() - {home}):
+            yield mapping.fx_page(code, home, rates[code], rates[home], since)
+
     def url(self, kind: str, external_id: str) -> str:
         """
         Return the record as CSV, which a browser opens after it asked for a Tryton login (any user who may read it).
@@ -90,7 +105,7 @@ class Tryton:
         return f"{where}/{model}?{urlencode(asked)}"
 
     def _documents(self, clause: Domain) -> list[Found]:
-        domain = [["type", "=", "out"], ["company", "=", self._masters.company()], clause]
+        domain = [["type", "=", "out"], *self._masters.ours("account.invoice"), clause]
         return self._search("account.invoice", domain, mapping.INVOICE_FIELDS)
 
     def _with_lines(self, documents: list[Found]) -> Iterator[ErpInvoice]:
@@ -104,11 +119,12 @@ class Tryton:
             yield mapping.erp_invoice(document, by_invoice[document["id"]], by_move[document["move"]])
 
     def _newest(self, model: str) -> tuple[int, dt.datetime | None]:
-        count = self._rpc.read(f"model.{model}.search_count", [])
+        ours = self._masters.ours(model)
+        count = self._rpc.read(f"model.{model}.search_count", ours)
         stamps: list[dt.datetime] = []
         for stamp in ("create_date", "write_date"):
             order = [[stamp, "DESC NULLS LAST"]]
-            newest = self._rpc.read(f"model.{model}.search_read", [], 0, 1, order, [stamp])
+            newest = self._rpc.read(f"model.{model}.search_read", ours, 0, 1, order, [stamp])
             stamps += [row[stamp] for row in newest if row[stamp]]
         return int(count), max(stamps, default=None)
 
@@ -173,11 +189,13 @@ class Tryton:
         return self._created(effect, "project.work", mapping.project(effect.payload, effect.key, company, status))
 
     def _find_project(self, effect: OpenEffect) -> int | None:
-        ours = [["comment", "=", effect.key], ["company", "=", self._masters.company()]]
+        ours = [["comment", "=", effect.key], *self._masters.ours("project.work")]
         return self._only([row["id"] for row in self._search("project.work", ours, [])], "projects", effect)
 
     def _close_project(self, effect: OpenEffect) -> int:
         project = mapping.record_id(effect.payload, "erp_project_id")
+        if not self._search("project.work", [["id", "=", project], *self._masters.ours("project.work")], []):
+            raise Rejected(f"{self.key}: {effect.key}: {self.company!r} has no project {project}", "company")
         if self._find_closed(effect) is None:
             values = {"status": self._masters.status("work_done_status"), "progress": 1}
             self._rpc.write(effect, "model.project.work.write", [project], values)
@@ -185,7 +203,7 @@ class Tryton:
 
     def _find_closed(self, effect: OpenEffect) -> int | None:
         project = mapping.record_id(effect.payload, "erp_project_id")
-        found = self._search("project.work", [["id", "=", project]], ["status"])
+        found = self._search("project.work", [["id", "=", project], *self._masters.ours("project.work")], ["status"])
         return project if any(row["status"] == self._masters.status("work_done_status") for row in found) else None
 
     def _draft_invoice(self, effect: OpenEffect) -> int:

@@ -11,15 +11,17 @@ a project has no field of its own for that and text can be searched exactly.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
 from psflow.errors import ConfigurationError, Rejected
-from psflow.systems.ports import ErpInvoice, ErpInvoiceLine, LedgerLine
+from psflow.systems.ports import ErpInvoice, ErpInvoiceLine, FxRate, LedgerLine, Page, Pulled
 from psflow.systems.tryton.rpc import day, number
 
+_FX_DIGITS = 8
 PRICE_DIGITS = 4  # Tryton's default of [product] price_decimal
 POSTED = frozenset(("posted", "paid"))
 
@@ -46,6 +48,7 @@ LINE_FIELDS = ["invoice", "note", "quantity", "unit_price", "amount"]
 LEDGER_FIELDS = [
     "move", "origin", "debit", "credit", "amount_second_currency", *(f"account.type.{kind}" for kind in _KINDS),
 ]  # fmt: skip
+RATE_FIELDS = ["currency.code", "date", "rate", "create_date", "write_date"]
 PARTY_FIELDS = ["name", "addresses.street", "addresses.city", "addresses.country.code"]
 
 
@@ -238,6 +241,30 @@ def _ledger_line(found: Mapping[str, Any], foreign: bool) -> LedgerLine:
         credit=credit,
         erp_line_id=origin if model == "account.invoice.line" else None,
     )
+
+
+def fx_page(
+    code: str,
+    home: str,
+    rates: Sequence[Mapping[str, Any]],
+    home_rates: Sequence[Mapping[str, Any]],
+    since: dt.date | None,
+) -> Page[FxRate]:
+    """Return `code` in `home` from each day on which one of the two changed; Tryton keeps units for a common base."""
+    rows = []
+    for on in sorted({rate["date"] for rate in (*rates, *home_rates) if since is None or rate["date"] >= since}):
+        theirs, ours = _valid(rates, on), _valid(home_rates, on)
+        if theirs and ours:  # before the first of either the pair has no rate: missing, not 1
+            fx = FxRate(code, home, on, round(ours["rate"] / theirs["rate"], _FX_DIGITS))
+            stamps = [rate["write_date"] or rate["create_date"] for rate in (theirs, ours)]
+            said = {"currency": code, "in": home, "date": on.isoformat()}
+            said |= {"rate": str(theirs["rate"]), "home_rate": str(ours["rate"])}
+            rows.append(Pulled(f"{code}/{home}/{on}", fx, json.dumps(said), max(stamps)))
+    return Page(rows, [])
+
+
+def _valid(rates: Sequence[Mapping[str, Any]], on: dt.date) -> Mapping[str, Any] | None:
+    return max((rate for rate in rates if rate["date"] <= on), key=lambda rate: rate["date"], default=None)
 
 
 def _kind(account_type: Mapping[str, Any]) -> str:

@@ -16,6 +16,14 @@ from psflow.systems.tryton.rpc import Rpc
 
 Domain = list[Any]
 
+_COMPANY_OF = {
+    "project.work": "company",
+    "account.invoice": "company",
+    "account.invoice.line": "company",
+    "account.move": "company",
+    "account.move.line": "move.company",
+}
+
 
 @dataclass(slots=True)
 class Masters:
@@ -26,18 +34,27 @@ class Masters:
     payment_term: str
     hours_product: str
     fee_product: str
-    _company: int | None = field(default=None, init=False)
     _books: Books | None = field(default=None, init=False)
     _currencies: dict[str, Currency] = field(default_factory=dict, init=False)
 
     def company(self) -> int:
         """Return the company's id; every later call is made in it."""
-        if self._company is None:
-            found = self._one("company.company", [["party.name", "=", self.company_name]], self.company_name)["id"]
+        if self.rpc.company is None:
+            found: int = self._one("company.company", [["party.name", "=", self.company_name]], self.company_name)["id"]
             if found not in self.rpc.context.get("companies", []):
                 raise ConfigurationError(f"tryton: login {self.rpc.login!r} is not in {self.company_name!r}; add it")
-            self.rpc.context["company"] = self._company = found
-        return self._company
+            self.rpc.company = found
+        return self.rpc.company
+
+    def ours(self, model: str) -> Domain:
+        """Return the condition on the company of a model's records; what all companies share has none."""
+        of = _COMPANY_OF.get(model)
+        return [[of, "=", self.company()]] if of else []
+
+    def home_currency(self) -> str:
+        """Return the ISO code of the currency in which the company keeps its books."""
+        ours = [["id", "=", self.company()]]
+        return str(self._one("company.company", ours, self.company_name, "currency.code")["currency."]["code"])
 
     def books(self) -> Books:
         """Return what every invoice of the company needs."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,10 +20,11 @@ import msgspec
 
 from psflow.contracts import OpenEffect
 from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
-from psflow.systems.transport import Reply, Transport
+from psflow.systems.transport import Proof, Reply, Transport
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_LOCK = b"could not obtain lock"  # a row lock is asked for without waiting, always before the commit
+# what the application refuses comes as 200; a row lock is asked for without waiting, always before the commit
+_PROOF = Proof(refused=(), not_applied=((401, ""), (429, ""), (503, "could not obtain lock")))
 
 
 class Warned(Rejected):
@@ -44,6 +44,7 @@ class Rpc:
     login: str
     password: str = field(repr=False)
     context: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    company: int | None = field(default=None, init=False)  # every call is made in it, whatever the login prefers
     _session: str | None = field(default=None, init=False, repr=False)
 
     def read(self, method: str, *params: Any, **context: Any) -> Any:
@@ -69,19 +70,13 @@ class Rpc:
         holds, a record changed in between); UncertainOutcome otherwise.
         """
         effect.permit(self.transport.system)  # before signing in: an old ticket must not even do that
-        headers, seen = self._headers(), list[bytes]()
+        headers, body = self._headers(), self._body(method, params, {})
         try:
-            reply = self.transport.write(
-                effect, "POST", self._path, headers=headers, hooks={"response": _keep_503(seen)},
-                data=self._body(method, params, {}),
-            )  # fmt: skip
-        except TransientError:
-            self._session = None  # perhaps a 401; a new session costs little
+            reply = self.transport.write(effect, "POST", self._path, _PROOF, headers=headers, data=body)
+        except TransientError as error:
+            if "answered 401" in str(error):  # Transport's words for a status
+                self._session = None
             raise
-        except UncertainOutcome as error:
-            if any(_LOCK in text for text in seen):
-                raise TransientError(f"{self.transport.system}: {effect.key}: a row is locked by another", 1) from None
-            raise error from None
         return self._result(reply, f"{effect.key}: {method}", UncertainOutcome)
 
     @property
@@ -89,12 +84,18 @@ class Rpc:
         return f"/{quote(self.database, safe='')}/rpc/"
 
     def _ask(self, method: str, params: tuple[Any, ...], context: dict[str, Any]) -> Any:
-        headers = self._headers()
-        reply = self.transport.read("POST", self._path, headers=headers, data=self._body(method, params, context))
+        reply = self._post(self._headers(), self._body(method, params, context))
         return self._result(reply, method, TransientError)
 
+    def _post(self, headers: dict[str, str], body: bytes) -> Reply:
+        try:
+            return self.transport.read("POST", self._path, headers=headers, data=body)
+        except Rejected as error:  # the application's own no comes as 200: this one refuses nothing that we would write
+            raise ConfigurationError(f"{error}; check address and database of the connection") from None
+
     def _body(self, method: str, params: tuple[Any, ...], context: dict[str, Any]) -> bytes:
-        return _ENCODER.encode({"id": 1, "method": method, "params": [*params, self.context | context]})
+        chosen = {} if self.company is None else {"company": self.company}
+        return _ENCODER.encode({"id": 1, "method": method, "params": [*params, self.context | chosen | context]})
 
     def _headers(self) -> dict[str, str]:
         if self._session is None:
@@ -106,7 +107,7 @@ class Rpc:
             {"id": 1, "method": "common.db.login", "params": [self.login, {"password": self.password}]}
         )
         try:
-            reply = self.transport.read("POST", self._path, headers=_HEADERS, data=body)
+            reply = self._post(_HEADERS, body)
         except TransientError as error:
             if "answered 401" not in str(error):
                 raise
@@ -177,13 +178,3 @@ def _decoded(found: dict[str, Any]) -> Any:
 def _sentence(message: str, rest: list[Any]) -> str:
     said = [message, *(part for part in rest if isinstance(part, str))]
     return " ".join(part.strip() for part in said if part.strip())
-
-
-def _keep_503(seen: list[bytes]) -> Callable[..., None]:
-    """Return a hook that keeps the text of a 503: it alone tells Tryton's lock from a server that is down."""
-
-    def keep(response: Any, **_: Any) -> None:
-        if response.status_code == 503:
-            seen.append(response.content[:2000])
-
-    return keep

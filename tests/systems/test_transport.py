@@ -1,0 +1,122 @@
+"""The one way to a vendor: what an answer proves, and that no request outlives its deadline."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from psflow.errors import Rejected, TransientError, UncertainOutcome
+from psflow.systems.transport import Proof, Reply, Transport
+from tests.effects import open_effect
+
+Vendor = Callable[..., str]
+DEADLINE_S = 0.4
+TRICKLE_S = 0.05
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Answer one request with these bytes, one part at a time, `pause_s` after each; return the base URL."""
+    listeners: list[socket.socket] = []
+
+    def answer(*parts: bytes, pause_s: float = 0.0) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=_serve, args=(listener, parts, pause_s), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield answer
+    for listener in listeners:
+        listener.close()
+
+
+def _serve(listener: socket.socket, parts: tuple[bytes, ...], pause_s: float) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        for part in parts:
+            try:
+                connection.sendall(part)
+            except OSError:
+                return
+            time.sleep(pause_s)
+
+
+def http(status: int, body: str = "", *headers: str) -> bytes:
+    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+def write(url: str, proof: Proof = Proof()) -> Reply:  # noqa: B008
+    headers = {"Authorization": "Bearer swordfish"}
+    return Transport("kantata", url, DEADLINE_S).write(open_effect(), "POST", "/x", proof, headers=headers)
+
+
+@pytest.mark.parametrize("status", [302, 304, 307, 403, 404, 405, 408, 409, 412, 423, 425, 500, 502, 503, 504])
+def test_an_answer_that_proves_nothing_leaves_a_write_unknown(vendor: Vendor, status: int) -> None:
+    with pytest.raises(UncertainOutcome, match=f"answered {status}"):
+        write(vendor(http(status, "", "Location: http://127.0.0.1:9/")))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, Rejected), (422, Rejected), (401, TransientError), (429, TransientError)]
+)
+def test_what_every_vendor_means_by_its_status_is_taken_as_proof(
+    vendor: Vendor, status: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=f"answered {status}"):
+        write(vendor(http(status)))
+
+
+def test_a_vendor_says_itself_what_its_answers_prove(vendor: Vendor) -> None:
+    proof = Proof(refused=((404, "GONE"),), not_applied=((503, "locked"),))
+    with pytest.raises(Rejected, match="GONE"):
+        write(vendor(http(404, "it is GONE")), proof)
+    with pytest.raises(UncertainOutcome, match="nginx"):
+        write(vendor(http(404, "nginx")), proof)
+    with pytest.raises(TransientError, match="row is locked"):
+        write(vendor(http(503, "row is locked")), proof)
+    with pytest.raises(UncertainOutcome):
+        write(vendor(http(422)), proof)
+
+
+def test_a_head_that_trickles_does_not_outlive_the_deadline(vendor: Vendor) -> None:
+    head = [b"HTTP/1.1 200 OK\r\n", *(b"X-Pad: 1\r\n" for _ in range(60)), b"Content-Length: 0\r\n\r\n"]
+    began = time.monotonic()
+    with pytest.raises(UncertainOutcome, match="Timeout after sending"):
+        write(vendor(*head, pause_s=TRICKLE_S))
+    assert time.monotonic() - began < 2 * DEADLINE_S
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 60\r\n", ""])  # without one, a cut line looks like the end
+def test_a_body_that_trickles_does_not_outlive_the_deadline(vendor: Vendor, length: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{length}\r\n".encode()
+    began = time.monotonic()
+    with pytest.raises(UncertainOutcome, match="Timeout after sending"):
+        write(vendor(head, *([b"x"] * 60), pause_s=TRICKLE_S))
+    assert time.monotonic() - began < 2 * DEADLINE_S
+
+
+def test_a_slow_read_may_be_tried_again_and_a_quick_one_is_whole(vendor: Vendor) -> None:
+    slow = vendor(b"HTTP/1.1 200 OK\r\n", *([b"X-Pad: 1\r\n"] * 60), pause_s=TRICKLE_S)
+    with pytest.raises(TransientError, match="failed"):
+        Transport("kantata", slow, DEADLINE_S).read("GET", "/x")
+    quick = vendor(http(200, "whole")[:-3], b"ole", pause_s=TRICKLE_S)
+    assert Transport("kantata", quick, DEADLINE_S).read("GET", "/x").body == b"whole"
+
+
+def test_an_error_repeats_how_the_answer_begins_and_no_secret(vendor: Vendor) -> None:
+    page = '<html><b>Database  is full</b> Bearer swordfish, password=hunter2 "client_secret": "hunter3"</html>'
+    with pytest.raises(UncertainOutcome, match="answered 500: Database is full") as caught:
+        write(vendor(http(500, page + "x" * 9000)))
+    assert not [secret for secret in ("swordfish", "hunter2", "hunter3") if secret in str(caught.value)]
+    assert len(str(caught.value)) < 700
+
+
+def test_where_nobody_listens_nothing_was_sent() -> None:
+    with pytest.raises(TransientError, match="not sent"):
+        write("http://127.0.0.1:9")
