@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
 import pytest
 
 from psflow.errors import GateFailed
@@ -119,3 +124,107 @@ def test_an_entry_out_of_shape_is_kept_for_a_person_and_closes_itself_when_it_is
     firm.log(2, updated_at="2026-11-01T00:00:00Z")
     firm.load_time()
     assert firm.exceptions() == []
+
+
+def test_an_entry_whose_role_nobody_knows_is_a_persons_and_never_billed_at_another_roles_price(firm: Firm) -> None:
+    firm.start()
+    firm.log(1, role_id="99")
+    firm.log(2)
+    assert firm.load_time() == {"passed": 1, "held": 0}
+    (found,) = firm.exceptions()
+    assert (found["rule"], found["record_id"]) == ("record", "1") and "role_id 99" in found["message"]
+    firm.log(1, role_id="2", updated_at="2026-11-01T00:00:00Z")
+    assert firm.load_time() == {"passed": 1, "held": 0} and firm.exceptions() == []
+
+
+class Never:
+    """A gate that gives no verdict on one load, ever."""
+
+    def __init__(self, load_id: str) -> None:
+        self.load_id = load_id
+
+    def run(self, suite: str, batch_id: str) -> Verdict:
+        if batch_id == self.load_id:
+            raise GateFailed("no verdict")
+        return Verdict(1, 5, ())
+
+
+def test_a_load_without_a_verdict_does_not_keep_later_ones_from_theirs(firm: Firm) -> None:
+    firm.start()
+    firm.log(1)
+    time_expense.load(firm.store, firm.config, firm.psa)
+    firm.log(2, updated_at="2026-11-01T00:00:00Z")
+    with pytest.raises(GateFailed, match="1 of 2 loads wait, 1 entries passed: no verdict"):
+        firm.load_time(Never("1"))
+    assert heads(firm) == {"1": (1, None, "pending"), "2": (1, 1, "passed")}
+
+
+def delete(folder: Path, *numbers: int) -> list[tuple[object, ...]]:
+    """Somebody deletes entries in the PSA, which keeps no trace; return what they were."""
+    with sqlite3.connect(folder / "kantata.sqlite") as shelf:
+        chosen = f"kind = 'time_entries' and id in ({', '.join('?' * len(numbers))})"
+        ids = [str(n) for n in numbers]
+        rows = shelf.execute(f"select * from record where {chosen}", ids).fetchall()
+        shelf.execute(f"delete from record where {chosen}", ids)
+    return rows
+
+
+def test_a_billed_entry_that_was_deleted_is_reversed(firm: Firm, tmp_path: Path) -> None:
+    firm.start()
+    firm.log(1, 60)
+    firm.log(2, 120)
+    firm.load_time()
+    firm.bill()
+    delete(tmp_path, 1)
+    firm.log(3, 240, updated_at="2026-11-02T00:00:00Z")
+    assert firm.load_time() == {"passed": 2, "held": 0}
+    firm.bill()
+    live = firm.store.rows("select charge_id, amount from billing.live_charge order by 1")
+    assert [(r["charge_id"], r["amount"]) for r in live] == [("2.1", Decimal("361.000")), ("3.1", Decimal("722.000"))]
+    assert firm.store.value("select amount from billing.charge where charge_id = '1.1.R'") == Decimal("-180.500")
+    assert firm.load_time() == {"passed": 0, "held": 0}
+
+
+def test_an_entry_that_is_there_again_is_what_it_was(firm: Firm, tmp_path: Path) -> None:
+    firm.start()
+    firm.log(1)
+    firm.load_time()
+    (row,) = delete(tmp_path, 1)
+    assert time_expense.load(firm.store, firm.config, firm.psa)["gone"] == 1
+    with sqlite3.connect(tmp_path / "kantata.sqlite") as shelf:
+        shelf.execute(f"insert into record values ({', '.join('?' * len(row))})", row)
+    firm.load_time()
+    said = "select minutes, is_approved, is_gone from core.time_entry order by version"
+    assert [tuple(r.values()) for r in firm.store.rows(said)] == [
+        (60, True, False),
+        (60, False, True),
+        (60, True, False),
+    ]
+    assert heads(firm) == {"1": (3, 3, "passed")}
+
+
+def test_many_entries_missing_at_once_are_asked_about_not_reversed(firm: Firm, tmp_path: Path) -> None:
+    firm.start()
+    for number in range(1, 31):
+        firm.log(number)
+    firm.load_time()
+    rows = delete(tmp_path, *range(1, 26))
+    assert time_expense.load(firm.store, firm.config, firm.psa)["gone"] == 0
+    (found,) = firm.exceptions()
+    assert (found["rule"], found["record_id"], found["value"]) == ("record", "*", "25")
+    assert found["message"].startswith("kantata: 25 of 30 entries since 2026-10-05 are missing at once")
+    with sqlite3.connect(tmp_path / "kantata.sqlite") as shelf:
+        shelf.executemany(f"insert into record values ({', '.join('?' * len(rows[0]))})", rows)
+    firm.load_time()
+    assert firm.exceptions() == []
+
+
+def test_work_of_a_closed_period_stays_as_it_is(firm: Firm, tmp_path: Path, admin_url: str) -> None:
+    firm.start()
+    firm.log(1)
+    firm.log(2, date_performed="2026-11-02")
+    firm.load_time()
+    with psycopg.connect(admin_url) as owner:
+        owner.execute("insert into core.period values ('MER-US', '2026-10', now())")
+    delete(tmp_path, 1)
+    assert time_expense.load(firm.store, firm.config, firm.psa)["gone"] == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from psflow.contracts import Invoice, InvoiceLine
-from psflow.rules.billing import read_back_breaks
+from psflow.rules.billing import is_cancelled, read_back_breaks
 from psflow.systems import ErpInvoice, ErpInvoiceLine
 
 INVOICE = Invoice(
@@ -48,10 +48,23 @@ def test_a_document_that_agrees_has_no_breaks() -> None:
     assert read_back_breaks(INVOICE, "1", [document()]) == []
 
 
-def test_a_cancelled_twin_does_not_matter_and_a_posted_one_does() -> None:
+@pytest.mark.parametrize("state", ["posted", "paid"])
+def test_a_cancelled_twin_does_not_matter_and_a_posted_one_does(state: str) -> None:
     assert read_back_breaks(INVOICE, "1", [document(), document("2", state="cancelled")]) == []
-    (found,) = read_back_breaks(INVOICE, "1", [document(), document("2", state="posted")])
-    assert found.message == "document 2 is posted under the same reference"
+    (found,) = read_back_breaks(INVOICE, "1", [document(), document("2", state=state)])
+    assert found.message == f"document 2 is {state} under the same reference"
+
+
+def test_only_our_own_document_cancelled_with_nothing_alive_beside_it_is_cancelled() -> None:
+    gone = document(state="cancelled")
+    assert is_cancelled("1", [gone]) and is_cancelled("1", [gone, document("2", state="cancelled")])
+    assert not is_cancelled("1", [document()]) and not is_cancelled("1", [gone, document("2")])
+    assert not is_cancelled("1", []) and not is_cancelled("1", [document("2", state="cancelled")])
+
+
+def test_a_line_that_stands_twice_is_told_even_when_the_total_was_bent_to_fit() -> None:
+    twice = document(lines=document().lines * 2, untaxed_amount=Decimal("480.00"))
+    assert [b.message for b in read_back_breaks(INVOICE, "1", [twice])] == ["the ERP has it 2 times"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ Nothing here reaches the ERP; `billing_posting` does, and trusts only what these
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from typing import Any
 
 import psycopg
 
@@ -27,23 +27,20 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     """
     Freeze what should be billed up to the end of `period` and was not, and return the batch's id; None when nothing.
 
-    A batch that is being posted is returned as it is; one that waits for a decision becomes stale: the new one
-    holds all of it. Hours without a rate, and projects that would be credited below zero, become exceptions.
+    A batch of this period that is being posted is returned as it is; one that waits for a decision becomes stale: the
+    new one holds all of it. Hours without a rate, and projects that would be credited below zero, become exceptions.
+    Raises GateFailed while a batch of another period is being posted.
     """
     if legal_entity_id not in {e.legal_entity_id for e in config.legal_entities}:
         raise ConfigurationError(
             f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf"
         )
     with store.transaction("billing.freeze"):
-        store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
+        alone(store, legal_entity_id)
+        if released := _released(store, legal_entity_id, period):
+            return released
         stage_difference(store, legal_entity_id, period.end)
         _report_left_out(store, config, legal_entity_id, period.end)
-        released = store.value(
-            "select batch_id from billing.batch where legal_entity_id = %(entity)s and state = 'released'",
-            entity=legal_entity_id,
-        )
-        if released:
-            return str(released)
         store.run(
             "update billing.batch set state = 'stale' where legal_entity_id = %(entity)s "
             "and state in ('frozen', 'checked', 'submitted', 'approved')",
@@ -51,6 +48,25 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
         )
         made = store.row(sql("warehouse.billing", "freeze"), entity=legal_entity_id, period=period.name, on=invoiced_on)
     return made["batch_id"] if made else None
+
+
+def alone(store: Store, legal_entity_id: str) -> None:
+    """Wait until nobody else freezes or releases for this legal entity; holds until the transaction ends."""
+    store.run("select pg_advisory_xact_lock(hashtext('billing:' || %(entity)s))", entity=legal_entity_id)
+
+
+def _released(store: Store, legal_entity_id: str, period: Period) -> str | None:
+    """Return the batch that is being posted, if it is of this period. Raises GateFailed when it is of another."""
+    found = store.row(
+        "select batch_id, period from billing.batch where legal_entity_id = %(entity)s and state = 'released'",
+        entity=legal_entity_id,
+    )
+    if found and found["period"] != period.name:
+        raise GateFailed(
+            f"batch {found['batch_id']} is still being posted, so {period.name} of {legal_entity_id} was not billed; "
+            f"run billing for {found['period']} to finish it, then for {period.name}"
+        )
+    return str(found["batch_id"]) if found else None
 
 
 def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None:
@@ -61,8 +77,11 @@ def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None
 
 
 def _report_left_out(store: Store, config: Config, legal_entity_id: str, until: dt.date) -> None:
+    scope: dict[str, Any] = {"entity": legal_entity_id, "until": until}
+    store.run(sql("warehouse.billing", "resolve_held"), **scope)
+    store.run(sql("warehouse.billing", "resolve_void"), **scope)
     unrated = store.rows("select * from billing_difference where kind = 'unrated' order by time_entry_id")
-    credits = store.rows(sql("warehouse.billing", "credits"))
+    credits = _set_credits_aside(store)
     findings = [
         exceptions.Finding(
             "rate",
@@ -73,20 +92,24 @@ def _report_left_out(store: Store, config: Config, legal_entity_id: str, until: 
             f"no {r['currency']} rate for {r['role']} on {r['worked_on']} on the rate card of {r['project_code']}",
         )
         for r in unrated
-    ] + [_credit(r["project_code"], r["amount"], r["currency"]) for r in credits]
+    ] + [_credit(r) for r in credits]
     exceptions.open_all(store, config, findings)
     store.run(sql("warehouse.billing", "resolve_rates"))
-    store.run(
-        sql("warehouse.billing", "resolve_credits"),
-        entity=legal_entity_id,
-        until=until,
-        credits=[r["project_code"] for r in credits],
-    )
+    store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
 
 
-def _credit(project_code: str, amount: Decimal, currency: str) -> exceptions.Finding:
-    said = f"a credit of {-amount} {currency} to {project_code} waits until its hours exceed it"
-    return exceptions.Finding("billing", "project", project_code, "amount", str(amount), said)
+def _set_credits_aside(store: Store) -> list[Row]:
+    """Take what waits out of the difference and return its projects; each one may sink another that shares an entry."""
+    waiting = list[Row]()
+    while found := store.rows(sql("warehouse.billing", "credits")):
+        store.run(sql("warehouse.billing", "wait"), projects=[r["project_code"] for r in found])
+        waiting += found
+    return waiting
+
+
+def _credit(row: Row) -> exceptions.Finding:
+    said = f"a credit of {-row['amount']} {row['currency']} to {row['project_code']} waits until its hours exceed it"
+    return exceptions.Finding("billing", "project", row["project_code"], "amount", str(row["amount"]), said)
 
 
 def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, str | int]:
@@ -105,22 +128,27 @@ def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, 
             _move(store, batch_id, "failed", ["frozen"])
         raise
     with store.transaction("billing.verdict"):
-        content = _apply(store, config, batch_id, verdict)
+        content = _apply(store, config, batch_id, verdict) if _still_frozen(store, batch_id) else ""
     if content is None:
         raise GateFailed(f"batch {batch_id}: the gate held every line; nothing is left to bill")
     return summary(store, batch_id)
 
 
+def _still_frozen(store: Store, batch_id: str) -> bool:
+    """Whether nobody else applied a verdict, or froze anew, meanwhile; nobody can until the transaction ends."""
+    state = store.value("select state from billing.batch where batch_id = %(batch)s for update", batch=batch_id)
+    return bool(state == "frozen")
+
+
 def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str | None:
     """Hold what failed, tell everybody concerned, and return the hash of what is left; None when nothing is."""
     failing = sorted({row.key for row in verdict.failing})
-    store.run(sql("warehouse.billing", "hold"), batch=batch_id, failing=failing)
-    sunk = store.rows(sql("warehouse.billing", "sunk"), batch=batch_id, failing=failing)
+    sunk = _hold(store, batch_id, failing)
     findings = [
         exceptions.Finding("billing", "time_entry", row.key, row.field, row.value, f"{row.rule}: {row.says}")
         for row in verdict.failing
     ]
-    findings += [_credit(row["project_code"], row["amount"], row["currency"]) for row in sunk]
+    findings += [_credit(row) for row in sunk]
     exceptions.open_all(store, config, findings)
     exceptions.resolve(store, "billing", "time_entry", _clean(store, batch_id))
     content = _content_hash(store, batch_id)
@@ -128,9 +156,21 @@ def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str
         gate_runs.record_failure(store, SUITE, batch_id, "every line is held")
     else:
         held = store.value("select count(*) from billing.batch_hold where batch_id = %(batch)s", batch=batch_id)
-        gate_runs.record(store, SUITE, batch_id, content, verdict.rows, held, verdict.checks)
+        gate_runs.record(
+            store, SUITE, batch_id, content, verdict.rows, held, verdict.checks, verdict.failing, verdict.results
+        )
     _move(store, batch_id, "checked" if content else "failed", ["frozen"], content)
     return content
+
+
+def _hold(store: Store, batch_id: str, failing: list[str]) -> list[Row]:
+    """Hold entries, and every project that comes out at or below zero without what is held; return those projects."""
+    hold, sunk = sql("warehouse.billing", "hold"), list[Row]()
+    store.run(hold, batch=batch_id, entries=failing, projects=[])
+    while found := store.rows(sql("warehouse.billing", "sunk"), batch=batch_id):
+        store.run(hold, batch=batch_id, entries=[], projects=[row["project_code"] for row in found])
+        sunk += found
+    return sunk
 
 
 def _clean(store: Store, batch_id: str) -> list[str]:

@@ -13,9 +13,9 @@ import psycopg
 from psflow.config import Config
 from psflow.contracts import Invoice, Period
 from psflow.errors import GateFailed, NeedsReview, Rejected
-from psflow.flows.billing import find, stage_difference
+from psflow.flows.billing import alone, find, stage_difference
 from psflow.flows.effects import drive
-from psflow.rules.billing import read_back_breaks
+from psflow.rules.billing import POSTED, is_cancelled, read_back_breaks
 from psflow.store import crosswalk, effects, exceptions
 from psflow.store.connection import Row, Store, sql
 from psflow.store.effects import NewEffect
@@ -33,11 +33,14 @@ def release(store: Store, config: Config, erp: Erp, batch_id: str) -> int:
         try:
             with store.transaction("billing.release"):
                 _release(store, erp, batch_id)
-        except psycopg.errors.CheckViolation as error:
+        except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation) as error:
             raise GateFailed(f"batch {batch_id} is not posted: {error.diag.message_primary}") from None
         except _Stale:
             with store.transaction("billing.stale"):
-                store.run("update billing.batch set state = 'stale' where batch_id = %(batch)s", batch=batch_id)
+                store.run(
+                    "update billing.batch set state = 'stale' where batch_id = %(batch)s and state = 'approved'",
+                    batch=batch_id,
+                )
             raise
     return len(_invoices(store, batch_id))
 
@@ -47,7 +50,10 @@ class _Stale(GateFailed):
 
 
 def _release(store: Store, erp: Erp, batch_id: str) -> None:
-    batch = store.row("select * from billing.batch where batch_id = %(batch)s for update", batch=batch_id) or {}
+    alone(store, find(store, batch_id)["legal_entity_id"])
+    batch = find(store, batch_id)
+    if batch["state"] in ("released", "posted"):  # by another run, a moment ago
+        return
     if batch["state"] != "approved":
         raise GateFailed(f"batch {batch_id} is {batch['state']}, not approved; nothing is posted")
     _refuse_moved(store, batch)
@@ -99,22 +105,32 @@ def read_back(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str
     """
     Compare each draft with what was decided, to the cent, and register the posting of those that agree.
 
-    A stray draft under our reference is cancelled. A document that differs becomes an exception and is not posted.
+    A stray draft under our reference is cancelled. A document that differs becomes an exception and is not posted. A
+    draft that was cancelled in the ERP voids its invoice.
     """
     time.sleep(erp.profile.search_lag_s)  # a document that landed a moment ago must be visible
-    ours = _effects(store, erp, "draft_invoice", batch_id, "done")
-    found = erp.invoices([row["payload"]["invoice_key"] for row in ours])
-    counts = {"agree": 0, "differ": 0, "strays": 0}
-    for row in ours:
-        key = row["payload"]["invoice_key"]
-        documents = [document for document in found if document.reference == key]
+    counts = {"agree": 0, "differ": 0, "strays": 0, "void": 0}
+    for row, documents in _drafts(store, erp, batch_id):
         counts["strays"] += _cancel_strays(store, config, erp, row, documents)
-        counts["agree" if _agree(store, config, erp, row, documents) else "differ"] += 1
+        if _void(store, config, erp, row, documents):
+            counts["void"] += 1
+        else:
+            counts["agree" if _agree(store, config, erp, row, documents) else "differ"] += 1
     return counts
 
 
+def _drafts(store: Store, erp: Erp, batch_id: str) -> list[tuple[Row, list[ErpInvoice]]]:
+    """Return the draft effect of each invoice that counts, with the documents that carry its reference now."""
+    counting = {row["invoice_key"] for row in _invoices(store, batch_id)}
+    drafted = {row["payload"]["invoice_key"]: row for row in _effects(store, erp, "draft_invoice", batch_id, "done")}
+    ours = {key: row for key, row in drafted.items() if key in counting}
+    found = erp.invoices(sorted(ours))
+    return [(row, [d for d in found if d.reference == key]) for key, row in ours.items()]
+
+
 def _cancel_strays(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> int:
-    strays = [d for d in documents if d.erp_invoice_id != row["external_id"] and d.state not in ("cancelled", "posted")]
+    others = [d for d in documents if d.erp_invoice_id != row["external_id"]]
+    strays = [d for d in others if d.state != "cancelled" and d.state not in POSTED]
     if strays:
         key = row["payload"]["invoice_key"]
         with store.transaction("billing.strays"):
@@ -155,36 +171,64 @@ def _agree(store: Store, config: Config, erp: Erp, row: Row, documents: list[Erp
     return not breaks
 
 
+def _void(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> bool:
+    """Void an invoice whose draft was cancelled in the ERP: its hours are billed anew. False when it stands."""
+    if not is_cancelled(row["external_id"], documents):
+        return False
+    key, document = row["payload"]["invoice_key"], row["external_id"]
+    posting = f"{erp.key}:post_invoice:{key}"
+    with store.transaction("billing.void"):
+        store.run(sql("warehouse.billing", "drop_posting"), key=posting)
+        voided = store.run(sql("warehouse.billing", "void"), invoice=key, document=document, posting=posting)
+        if voided:
+            exceptions.resolve(store, "effect", "effect", [posting])
+            exceptions.resolve(store, "billing", "invoice", [key])
+            said = f"document {document} was cancelled in {erp.key} before it was posted; the next run bills its hours"
+            found = exceptions.Finding("billing", "invoice", key, "state", "cancelled", said, row["engagement_id"])
+            exceptions.open_all(store, config, [found])
+    return bool(voided)
+
+
 def post(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
-    """Post what was read back; return how many are posted. Raises Rejected when the batch is not wholly posted."""
+    """
+    Post what was read back and end the batch; return how many are posted.
+
+    Raises Rejected when an invoice that counts is not posted, or when none counts: the batch has failed then.
+    """
     states = drive(store, config, erp, _agreeing(store, config, erp, batch_id))
     posted, wanted = sum(row["state"] == "done" for row in states.values()), len(_invoices(store, batch_id))
     if posted < wanted:
         raise Rejected(f"batch {batch_id}: {posted} of {wanted} invoices are posted; the exceptions name the others")
     with store.transaction("billing.posted"):
         store.run(
-            "update billing.batch set state = 'posted' where batch_id = %(batch)s and state = 'released'",
+            "update billing.batch set state = %(to)s where batch_id = %(batch)s and state = 'released'",
             batch=batch_id,
+            to="posted" if wanted else "failed",
         )
+    if not wanted:
+        raise Rejected(f"batch {batch_id}: all its drafts were cancelled in the ERP; run billing again for its hours")
     return {"posted": posted}
 
 
 def _agreeing(store: Store, config: Config, erp: Erp, batch_id: str) -> list[str]:
     """Return the keys of postings whose document still says what was decided: somebody may have edited the draft."""
-    drafted = {row["payload"]["invoice_key"]: row for row in _effects(store, erp, "draft_invoice", batch_id, "done")}
     keys = {row["payload"]["invoice_key"]: row["effect_key"] for row in _effects(store, erp, "post_invoice", batch_id)}
-    found = erp.invoices(sorted(keys))
+    standing = [
+        (row, documents)
+        for row, documents in _drafts(store, erp, batch_id)
+        if not _void(store, config, erp, row, documents)
+    ]
     return [
-        effect_key
-        for invoice_key, effect_key in keys.items()
-        if _agree(store, config, erp, drafted[invoice_key], [d for d in found if d.reference == invoice_key])
+        keys[row["payload"]["invoice_key"]]
+        for row, documents in standing
+        if row["payload"]["invoice_key"] in keys and _agree(store, config, erp, row, documents)
     ]
 
 
 def _invoices(store: Store, batch_id: str) -> list[Row]:
     return store.rows(
-        "select invoice.*, project.customer_id, project.engagement_id from billing.invoice join core.project "
-        "using (project_code) where batch_id = %(batch)s order by invoice_key",
+        "select invoice.*, project.customer_id, project.engagement_id from billing.live_invoice invoice "
+        "join core.project using (project_code) where batch_id = %(batch)s order by invoice_key",
         batch=batch_id,
     )
 

@@ -12,9 +12,18 @@ from psflow.systems.ports import Erp, ErpInvoice
 _CHUNK = 200
 
 
-def read_erp(store: Store, erp: Erp) -> dict[str, int]:
-    """Read every document that carries one of our references, as it is now; return how many there are."""
-    keys = [row["invoice_key"] for row in store.rows("select invoice_key from billing.invoice order by 1")]
+def read_erp(store: Store, erp: Erp, legal_entity_id: str | None = None) -> dict[str, int]:
+    """
+    Read every document that carries one of our references, as it is now; return how many there are.
+
+    Only those of one legal entity when it is given: then `erp` needs to know no books but that entity's.
+    """
+    invoices = store.rows(
+        "select invoice_key from billing.invoice "
+        "where coalesce(%(entity)s, legal_entity_id) = legal_entity_id order by 1",
+        entity=legal_entity_id,
+    )
+    keys = [row["invoice_key"] for row in invoices]
     read = 0
     for at in range(0, len(keys), _CHUNK):
         wanted = keys[at : at + _CHUNK]
@@ -51,6 +60,8 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
     Each break is an exception for finance until it ties.
     """
     with store.transaction("reconciliation.tie_out"):
+        # everything is compared: before there are statistics, a guess of one row would loop over all of it
+        store.run("set local enable_nestloop = off")
         store.run(sql("warehouse.reconciliation", "tie_out"))
         breaks = store.rows(
             "select * from finance.invoice_tie_out where status is distinct from 'tied' order by step, record_id"
@@ -66,4 +77,5 @@ def _finding(row: dict[str, Any]) -> exceptions.Finding:
     return exceptions.Finding(
         "tie_out", "tie_out", f"{row['step']} {row['record_id']}", "difference", str(row["difference"]), said,
         row["engagement_id"],
+        *((abs(row["difference"]), row["unit"]) if row["difference"] is not None and row["unit"] != "h" else ()),
     )  # fmt: skip

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from psflow.contracts import Invoice
+
+POSTED = frozenset(("posted", "paid"))  # in the ledger: it cannot be cancelled any more
 
 
 class DocumentLine(Protocol):
@@ -46,7 +49,7 @@ class Break:
 def read_back_breaks(invoice: Invoice, erp_invoice_id: str, documents: Sequence[Document]) -> list[Break]:
     """Return how the document differs to the cent; [] when it may be posted. Cancelled documents do not count."""
     live = [d for d in documents if d.state != "cancelled"]
-    posted_others = [d for d in live if d.erp_invoice_id != erp_invoice_id and d.state == "posted"]
+    posted_others = [d for d in live if d.erp_invoice_id != erp_invoice_id and d.state in POSTED]
     breaks = [_other(d) for d in posted_others]
     ours = next((d for d in live if d.erp_invoice_id == erp_invoice_id), None)
     if ours is None:
@@ -54,9 +57,17 @@ def read_back_breaks(invoice: Invoice, erp_invoice_id: str, documents: Sequence[
     return [*breaks, *_compare(invoice, ours)]
 
 
+def is_cancelled(erp_invoice_id: str, documents: Sequence[Document]) -> bool:
+    """Whether our document was cancelled in the ERP and nothing alive stands under its reference."""
+    ours = any(d.erp_invoice_id == erp_invoice_id for d in documents)
+    return ours and all(d.state == "cancelled" for d in documents)
+
+
 def _other(document: Document) -> Break:
     return Break(
-        "reference", document.erp_invoice_id, f"document {document.erp_invoice_id} is posted under the same reference"
+        "reference",
+        document.erp_invoice_id,
+        f"document {document.erp_invoice_id} is {document.state} under the same reference",
     )
 
 
@@ -68,6 +79,8 @@ def _compare(invoice: Invoice, document: Document) -> list[Break]:
         for key in sorted(wanted.keys() | has.keys())
         if wanted.get(key) != has.get(key)
     ]
+    times = Counter(line.line_key for line in document.lines if line.line_key)
+    lines += [Break(f"line {key}", str(n), f"the ERP has it {n} times") for key, n in times.items() if n > 1]
     total = sum(wanted.values(), Decimal())
     if document.untaxed_amount != total:
         lines.append(

@@ -1,5 +1,5 @@
 -- Projects whose difference is below or at zero: a credit, which waits (an exception says so).
-select project_code, currency, sum(amount) as amount
+select project_code, currency, billing.round_money(sum(amount), currency) as amount
 from billing_difference
 where kind <> 'unrated'
 group by project_code, currency

@@ -1,7 +1,8 @@
 -- billing: what should be billed up to a day, less what was billed.
 -- grain: entry version; kind charge, reversal, or unrated (a charge without a price: held, never 0)
 -- unit:  minutes; amount in the contract's currency, rounded once per entry, half away from zero
--- reads: core.time_entry, core.time_entry_head, core.project, core.contract, core.rate, billing.live_charge
+-- reads: core.time_entry, core.time_entry_head, core.project, core.contract, core.rate, billing.live_charge,
+--        billing.void_charge
 -- owner: finance
 with project as (
     select project.project_code, contract.rate_card_id, contract.currency
@@ -37,20 +38,32 @@ compared as (
     left join last billed using (time_entry_id)
     left join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
         and billable.worked_on >= rate.valid_from and (rate.valid_to is null or billable.worked_on <= rate.valid_to)
+),
+line as (
+    select time_entry_id || '.' || version as first_id,
+           case when hourly_rate is null then 'unrated' else 'charge' end as kind,
+           time_entry_id, version, project_code, worked_on, role, minutes, hourly_rate,
+           billing.round_money(minutes * hourly_rate / 60, currency) as amount, currency
+    from compared
+    where not is_same
+    union all
+    select billed.charge_id || '.R', 'reversal', billed.time_entry_id, billed.version, billed.project_code,
+           billed.worked_on, billed.role, -billed.minutes, billed.hourly_rate, -billed.amount, billed.currency
+    from billed
+    left join compared on compared.billed_id = billed.charge_id
+    where (compared.billed_id is null
+           -- a later month's charge is not taken back because an earlier month is billed
+           and (billed.worked_on <= %(until)s
+                or exists (select from billable where billable.time_entry_id = billed.time_entry_id)))
+       or (not compared.is_same and compared.hourly_rate is not null)
+),
+voided as (  -- billed before, on invoices that were voided
+    select regexp_replace(charge_id, '~\d+$', '') as first_id, count(*) as times
+    from billing.void_charge
+    group by 1
 )
 insert into billing_difference
-select time_entry_id || '.' || version, case when hourly_rate is null then 'unrated' else 'charge' end,
-       time_entry_id, version, project_code, worked_on, role, minutes, hourly_rate,
-       billing.round_money(minutes * hourly_rate / 60, currency), currency
-from compared
-where not is_same
-union all
-select billed.charge_id || '.R', 'reversal', billed.time_entry_id, billed.version, billed.project_code,
-       billed.worked_on, billed.role, -billed.minutes, billed.hourly_rate, -billed.amount, billed.currency
-from billed
-left join compared on compared.billed_id = billed.charge_id
-where (compared.billed_id is null
-       -- a later month's charge is not taken back because an earlier month is billed
-       and (billed.worked_on <= %(until)s
-            or exists (select from billable where billable.time_entry_id = billed.time_entry_id)))
-   or (not compared.is_same and compared.hourly_rate is not null)
+select line.first_id || coalesce('~' || (voided.times + 1), ''), line.kind, line.time_entry_id, line.version,
+       line.project_code, line.worked_on, line.role, line.minutes, line.hourly_rate, line.amount, line.currency
+from line
+left join voided using (first_id)

@@ -3,7 +3,7 @@ select batch.batch_id, batch.state, coalesce(batch.content_hash, '') as content_
        count(distinct line.project_code)::int as projects,
        count(line.charge_id)::int as charges,
        (select count(*) from billing.batch_hold hold where hold.batch_id = batch.batch_id)::int as held,
-       coalesce((select string_agg(format('%%s %%s', to_char(amount, 'FM999,999,999,990.00'), currency), ', ' order by currency)
+       coalesce((select string_agg(billing.money_text(amount, currency), ', ' order by currency)
                  from (select currency, sum(amount) as amount from billing.batch_content
                        where batch_id = batch.batch_id group by currency) total), 'nothing') as totals
 from billing.batch

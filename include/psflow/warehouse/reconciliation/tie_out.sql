@@ -1,57 +1,76 @@
--- reconciliation: five comparisons, record by record; a value missing on one side is a break, never a zero.
+-- Hours to charges to invoice lines to the ERP's documents and ledger, record by record; a missing value is a break.
+-- id:    invoice_tie_out.v1
 -- grain: step 1 time entry (billed, or lost), 2 and 3 invoice line, 4 and 5 invoice, 6 our reference in the ERP
 -- unit:  h (hours, from whole minutes) or the invoice's currency
--- reads: core.time_entry, core.time_entry_head, billing.*, core.erp_*, ops.crosswalk
+-- source: core.time_entry, core.time_entry_head, core.project, core.contract, billing.*, core.erp_*, ops.crosswalk,
+--        ops.gate_run, ops.exceptions
 -- owner: finance
-with live as (
-    select charge.time_entry_id, sum(charge.minutes) as minutes, max(charge.line_key) as line_key
-    from billing.charge charge
-    group by charge.time_entry_id
+with billed as (  -- what counts as billed of an entry, and its live charge (the newest, should there be two)
+    select time_entry_id, sum(charge.minutes) as minutes, max(charge.line_key) as line_key,
+           max(live.version) as version
+    from billing.counted_charge charge
+    left join billing.live_charge live using (charge_id, time_entry_id)
+    group by time_entry_id
+),
+judged as (
+    select batch_id as load_id, min(checked_at) as judged_at
+    from ops.gate_run where suite = 'time_expense/time_entry' and verdict <> 'failed'
+    group by batch_id
+),
+newest as (  -- the batch frozen last that reaches each month; while it is not posted, hours may wait in it
+    select distinct on (legal_entity_id, month) legal_entity_id, month, state, frozen_at
+    from billing.batch
+    join (select distinct to_char(worked_on, 'YYYY-MM') as month from core.time_entry) worked on month <= period
+    order by legal_entity_id, month, frozen_at desc
+),
+told as (  -- why something is not billed yet
+    select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'billing')
+),
+due as (  -- what a posted batch should have billed of an entry, unless an exception says why it did not
+    select entry.time_entry_id, entry.project_code, project.engagement_id, entry.minutes,
+           entry.is_approved and entry.is_billable and entry.minutes <> 0 as is_to_bill,
+           (live.project_code, live.worked_on, live.role) = (entry.project_code, entry.worked_on, entry.billed_role) as is_alike
+    from core.time_entry_head head
+    join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.passed_version)
+    join core.project using (project_code)
+    join core.contract using (engagement_id)
+    join judged on judged.load_id = entry.load_id::text
+    join newest on newest.legal_entity_id = contract.legal_entity_id and newest.month = to_char(entry.worked_on, 'YYYY-MM')
+    left join billed on billed.time_entry_id = entry.time_entry_id
+    left join billing.live_charge live on (live.time_entry_id, live.version) = (billed.time_entry_id, billed.version)
+    where newest.state = 'posted' and judged_at < newest.frozen_at
+      and not exists (select from told where entity = 'time_entry' and record_id = entry.time_entry_id)
+      and not exists (select from told where entity = 'project' and record_id = entry.project_code)
+      and not exists (select from told where entity = 'project' and record_id = live.project_code)
+      and not exists (select from told join billing.invoice on entity = 'invoice' and invoice_key = record_id
+                      join billing.void_charge void using (batch_id, project_code)
+                      where void.time_entry_id = entry.time_entry_id)
 ),
 document as (  -- the one document that is ours; others under the reference show in step 6
     select invoice.invoice_key, invoice.amount, invoice.currency, project.engagement_id, invoice.project_code,
            erp.erp_invoice_id, erp.state, erp.untaxed_amount, erp.total_amount
-    from billing.invoice
+    from billing.live_invoice invoice
     join core.project using (project_code)
     left join ops.crosswalk known on (known.kind, known.entity_id) = ('invoice', invoice.invoice_key)
     left join core.erp_invoice erp on erp.erp_invoice_id = known.external_id
 ),
 compared as (
-    -- 1: an entry that was billed, against the version billed last
-    select '1 hours to charges' as step, charged.time_entry_id as record_id, document.engagement_id,
-           document.project_code, document.invoice_key, 'h' as unit,
-           'time entry' as left_source, round(entry.minutes / 60.0, 4) as left_value,
-           'charges' as right_source, round(charged.minutes / 60.0, 4) as right_value
-    from (select live.*, last.version from live
-          join lateral (select version from billing.charge c where c.time_entry_id = live.time_entry_id and c.kind = 'charge'
-                        order by version desc limit 1) last on true) charged
-    join core.time_entry entry on (entry.time_entry_id, entry.version) = (charged.time_entry_id, charged.version)
-    join billing.invoice_line line on line.line_key = charged.line_key
-    join document on document.invoice_key = line.invoice_key
-    where exists (select from billing.live_charge l where l.time_entry_id = charged.time_entry_id)
-    union all
-    -- 1: an entry that a posted batch should have billed and did not, with no exception that says why
-    select '1 hours to charges', entry.time_entry_id, project.engagement_id, entry.project_code, null, 'h',
-           'time entry', round(entry.minutes / 60.0, 4), 'charges', null
-    from core.time_entry_head head
-    join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.passed_version)
-    join core.project using (project_code)
-    join core.contract using (engagement_id)
-    where entry.is_approved and entry.is_billable and entry.minutes <> 0
-      and not exists (select from billing.charge where charge.time_entry_id = entry.time_entry_id)
-      and exists (
-          select from billing.batch
-          join ops.gate_run gate on gate.suite = 'time_expense/time_entry' and gate.batch_id = entry.load_id::text
-              and gate.verdict <> 'failed' and gate.checked_at < batch.frozen_at
-          where batch.legal_entity_id = contract.legal_entity_id and batch.state = 'posted'
-            and entry.worked_on < (batch.period || '-01')::date + interval '1 month')
-      and not exists (
-          select from ops.exceptions exception
-          where exception.state = 'open'
-            and ((exception.rule in ('rate', 'billing') and exception.entity = 'time_entry'
-                  and exception.record_id = entry.time_entry_id)
-                 or (exception.rule = 'billing' and exception.entity = 'project'
-                     and exception.record_id = entry.project_code)))
+    -- 1: an entry that was billed, or should have been: what is due of it, else the version billed last
+    select '1 hours to charges' as step, time_entry_id as record_id,
+           coalesce(document.engagement_id, due.engagement_id) as engagement_id,
+           coalesce(document.project_code, due.project_code) as project_code, document.invoice_key, 'h' as unit,
+           'time entry' as left_source,
+           round(case when due.is_to_bill is null then entry.minutes when due.is_to_bill then due.minutes end / 60.0, 4)
+               as left_value,
+           'charges' as right_source,
+           round(case when due.is_to_bill and due.is_alike is not true then null else billed.minutes end / 60.0, 4)
+               as right_value
+    from billed
+    full join due using (time_entry_id)
+    left join core.time_entry entry using (time_entry_id, version)
+    left join billing.invoice_line line using (line_key)
+    left join document using (invoice_key)
+    where billed.version is not null or due.is_to_bill
     union all
     select '2 charges to lines', line.line_key, document.engagement_id, document.project_code, document.invoice_key,
            document.currency, 'charges', sum(charge.amount), 'invoice line', line.amount
@@ -62,11 +81,14 @@ compared as (
     union all
     select '3 lines to ERP lines', coalesce(line.line_key, 'ERP line ' || erp_line.erp_line_id), document.engagement_id,
            document.project_code, document.invoice_key, document.currency, 'invoice line', line.amount, 'ERP line', erp_line.amount
-    from (select invoice_line.*, erp_invoice_id from billing.invoice_line join document using (invoice_key)
+    from (select invoice_line.* from billing.invoice_line join document using (invoice_key)
           where (minutes, invoice_line.amount) <> (0, 0)) line
-    full join (select erp_invoice_line.* from core.erp_invoice_line join document using (erp_invoice_id)) erp_line
-        on (erp_line.erp_invoice_id, erp_line.line_key) = (line.erp_invoice_id, line.line_key)
-    join document on document.invoice_key = line.invoice_key or document.erp_invoice_id = erp_line.erp_invoice_id
+    full join (select document.invoice_key, erp_line_id, erp_invoice_line.amount,
+                      case row_number() over (partition by erp_invoice_id, line_key order by erp_line_id)
+                          when 1 then line_key end as line_key  -- a second line of one key is a line of its own
+               from core.erp_invoice_line join document using (erp_invoice_id)) erp_line
+        on (erp_line.invoice_key, erp_line.line_key) = (line.invoice_key, line.line_key)
+    join document on document.invoice_key = coalesce(line.invoice_key, erp_line.invoice_key)
     union all
     select '4 invoices to ERP invoices', document.invoice_key, document.engagement_id, document.project_code,
            document.invoice_key, document.currency, 'invoice', document.amount,

@@ -18,7 +18,7 @@ held as (  -- what their gate held: project or person may be known by now
            entry.is_billable, entry.is_approved, entry.notes, entry.modified_at
     from core.time_entry_head head
     join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.latest_version)
-    where head.state = 'held'
+    where head.state = 'held' and not entry.is_gone
       and not exists (select from staged where staged.time_entry_id = head.time_entry_id)
 ),
 resolved as (

@@ -117,7 +117,7 @@ create table core.assignment (
     assignment_id text primary key,
     request_id text references core.resource_request,
     resource_id text not null references core.resource,
-    project_code text not null references core.project,
+    project_code text references core.project,
     starts_on date not null,
     ends_on date not null,
     hours_per_day numeric(4, 2) not null check (hours_per_day > 0),
