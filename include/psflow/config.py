@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -20,8 +20,10 @@ Rule = Literal[
     "resource_demand", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing", "metrics", "effect",
     "tie_out",
 ]  # fmt: skip
+Mode = Literal["observe", "propose", "post"]
 OwnedEntity = Literal["customer", "resource"]
 Step = Literal["submit", "approve"]
+Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$", max_length=254)]
 
 
 class Person(Record):
@@ -45,10 +47,17 @@ class Route(Record):
 class ModeRule(Record):
     """What may leave for some system, entity and capability (None: any). The first rule that fits decides."""
 
-    mode: Literal["observe", "propose", "post"]
+    mode: Mode
     system: Id | None = None
     legal_entity_id: Id | None = None
     capability: Capability | None = None
+
+
+class Channel(Record):
+    """Where a team is told of its exceptions: a mail, or a webhook when there are no addresses."""
+
+    conn_id: Id = Field(description="Airflow connection of type smtp or http; it holds host and secret")
+    to: tuple[Address, ...] = ()
 
 
 class Config(Record):
@@ -63,6 +72,7 @@ class Config(Record):
     owners: dict[OwnedEntity, dict[str, Id]] = Field(default={}, description="entity -> field -> system that owns it")
     modes: tuple[ModeRule, ...] = ()
     routing: dict[Rule, Route]
+    channels: dict[Id, Channel] = Field(default={}, description="owner team -> where it is told")
     systems: dict[Id, VendorProfile]
 
     @model_validator(mode="after")
@@ -72,6 +82,9 @@ class Config(Record):
             raise ValueError(f"routing lacks the rules {sorted(missing)}: each needs an owner_team and a fix")
         if len(self.entity_by_crm_value) != sum(len(e.crm_values) for e in self.legal_entities):
             raise ValueError("legal_entities: one CRM value names two legal entities; each may name one")
+        teams = {route.owner_team for route in self.routing.values()}
+        if strangers := set(self.channels) - teams:
+            raise ValueError(f"channels names {sorted(strangers)}, who own no exceptions; owner teams: {sorted(teams)}")
         return self
 
     @cached_property
@@ -79,9 +92,29 @@ class Config(Record):
         """CRM value -> the legal entity it stands for."""
         return {value: entity for entity in self.legal_entities for value in entity.crm_values}
 
+    def legal_entity(self, legal_entity_id: str) -> LegalEntity:
+        """Return a company of ours. Raises ConfigurationError for one that psflow.yaml does not have."""
+        for entity in self.legal_entities:
+            if entity.legal_entity_id == legal_entity_id:
+                return entity
+        raise ConfigurationError(
+            f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf"
+        )
+
     def people_who_may(self, step: Step) -> tuple[Person, ...]:
         """Return the people who may answer a step of a billing batch."""
         return tuple(p for p in self.people if step in p.may)
+
+    def mode(self, system: str, legal_entity_id: str | None, capability: str) -> Mode:
+        """Return what may leave for a write; an entity that is not known yet (None) fits only rules that name none."""
+        for rule in self.modes:
+            if (
+                rule.system in (None, system)
+                and rule.legal_entity_id in (None, legal_entity_id)
+                and rule.capability in (None, capability)
+            ):
+                return rule.mode
+        return "post"
 
     def person_of(self, airflow_user: str) -> Person:
         """Return the person behind an Airflow login. Raises ConfigurationError for a login nobody owns."""

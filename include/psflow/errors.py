@@ -8,6 +8,7 @@ What can go wrong, named by what must happen next.
   - Rejected             the other system refused; compensation or an exception follows
   - NeedsReview          one record needs a person; the rest of the batch goes on
   - GateFailed           the batch or the deal may not pass
+  - Withheld             policy lets nothing out here: observed, or proposed and not released yet
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ class ConfigurationError(PsflowError):
 
 
 class TransientError(PsflowError):
-    """Nothing was written; try again later. `retry_after_s` is the vendor's own wish, if it gave one."""
+    """Nothing was written; try again later. `retry_after_s` is the vendor's wish, `code` its word, if it gave one."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: float | None = None, code: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.code = code
 
 
 class UncertainOutcome(PsflowError):
@@ -47,3 +49,7 @@ class NeedsReview(PsflowError):
 
 class GateFailed(PsflowError):
     """A gate did not pass (failed, empty, crashed, or its data changed since); nothing goes further."""
+
+
+class Withheld(PsflowError):
+    """An effect is written down and was not sent: its mode is observe, or propose and nobody released it yet."""

@@ -155,9 +155,14 @@ class Firm:
             "Legal_Entity__c": "Meridian US",
             "Rate_Card__c": "Standard",
             "Contract_Type__c": "Time and Materials",
+            "Tax_Treatment__c": "US services",
+            "Delivery_Region__c": "North America",
             "Start_Date__c": "2026-10-01",
+            "End_Date__c": "2026-12-31",
         }
-        self.salesforce.load({"Opportunity": [deal | fields]})
+        asked = {"Role__c": "Consultant", "Hours_Per_Day__c": 6, "Quantity": 1, "UnitPrice": 50000}
+        line = {"Id": f"00k{number:012d}", "OpportunityId": deal["Id"]} | asked
+        self.salesforce.load({"Opportunity": [deal | fields], "OpportunityLineItem": [line]})
 
     def sync(self) -> dict[str, Any]:
         sync.pull_psa(self.store, self.config, self.psa)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from psflow.errors import GateFailed, NeedsReview, Rejected, UncertainOutcome
+from psflow.contracts import VendorProfile
+from psflow.errors import GateFailed, NeedsReview, Rejected, TransientError, UncertainOutcome
 from psflow.flows import activation
+from psflow.flows.failure import activation_failed
+from psflow.systems.transport import Transport
 from tests.flows.conftest import CARDS, Firm
+
+GOLD = {
+    "rate_card_sets": [*CARDS["rate_card_sets"], {"id": "2", "title": "Gold", "rate_card_ids": ["6"]}],
+    "rate_card_set_versions": [
+        *CARDS["rate_card_set_versions"],
+        {"id": "13", "rate_card_set_id": "2", "active": True, "effective_date": "2026-01-01"},
+    ],
+    "rate_cards": [
+        *CARDS["rate_cards"],
+        {"id": "6", "currency": "USD", "rate_card_set_id": "2", "rate_card_version_ids": ["23"]},
+    ],
+    "rate_card_versions": [
+        *CARDS["rate_card_versions"],
+        {"id": "23", "rate_card_id": "6", "rate_card_set_version_id": "13", "default_rate": 30000},
+    ],
+}
 
 
 def states(firm: Firm) -> dict[str, str]:
@@ -23,8 +43,9 @@ def test_a_won_deal_becomes_a_project_in_both_systems_and_the_crm_knows_it(firm:
     engagement = firm.start()
     assert states(firm) == {engagement: "active"}
     assert (len(firm.erp.parties), len(firm.erp.projects), workspaces(firm)) == (1, 1, 1)
-    deal = firm.salesforce.control("state")
-    assert deal["writes"] == 1
+    assert firm.salesforce.state()["writes"] == 1
+    deal = activation.finish(firm.store, firm.config, firm.crm, engagement, 1)
+    assert deal == "006000000000001AAA" and firm.salesforce.state()["writes"] == 1
     project = firm.store.row("select * from core.project")
     assert project and project["project_code"] == "P-" + engagement.removeprefix("E-")
     assert firm.erp.projects["1"]["customer_ref"] == "1"
@@ -134,6 +155,31 @@ def test_a_refusal_in_the_psa_closes_the_erp_project_and_deletes_nothing(firm: F
     assert [e["rule"] for e in firm.exceptions()] == ["effect"]
 
 
+def test_an_answer_that_proves_nothing_compensates_nothing_and_is_told_when_it_is_given_up(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    hasty = {"lease_s": 0.3, "deadline_s": 0.1, "late_landing_s": 0.05, "search_lag_s": 0, "max_attempts": 2}
+    firm.psa.profile = VendorProfile(**(firm.psa.profile.model_dump() | hasty))
+    honest = Transport._send
+    walled = {"status": 403, "body": b"<html>your network is not allowed</html>"}
+
+    def firewall(self: Transport, method: str, path: str, **request: Any) -> Any:
+        reply = honest(self, method, path, **request)
+        return dataclasses.replace(reply, **walled) if method == "POST" else reply
+
+    monkeypatch.setattr(Transport, "_send", firewall)
+    monkeypatch.setattr("psflow.systems.kantata.client.Kantata.find", lambda *_: None)  # as if it were invisible
+    with pytest.raises(NeedsReview, match="given up; at last: .*403: your network is not allowed"):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    assert [p["state"] for p in firm.erp.projects.values()] == ["open"]
+    assert states(firm) == {run["engagement_id"]: "activating"}
+    assert [e["rule"] for e in firm.exceptions()] == ["effect"]
+
+
 def test_a_compensated_deal_is_over_and_its_next_epoch_gets_projects_of_its_own(firm: Firm) -> None:
     firm.win()
     (run,) = firm.sync()["start"]
@@ -186,6 +232,52 @@ def test_what_was_refused_is_sent_again_when_somebody_runs_it_again(firm: Firm) 
     assert len(firm.erp.projects) == 1
 
 
+def test_what_was_refused_is_sent_again_as_the_deal_says_now(firm: Firm) -> None:
+    refusals = iter([True])
+
+    def refuse(when: str, capability: str) -> None:
+        if (when, capability) == ("before", "create_project") and next(refusals, False):
+            raise Rejected("the name is too long")
+
+    firm.erp.fail = refuse
+    firm.win(Name="A name that is too long")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(Rejected, match="too long"):
+        firm.activate(**run)
+    firm.win(Name="Short", Start_Date__c="2026-10-20")
+    firm.sync()
+    firm.activate(**run)
+    (made,) = firm.erp.projects.values()
+    assert (made["name"], made["starts_on"]) == ("Short", "2026-10-20")
+
+
+def test_terms_that_may_be_in_a_system_do_not_change(firm: Firm) -> None:
+    firm.start(Name="First")
+    engagement = next(iter(states(firm)))
+    firm.win(Name="Second")
+    firm.sync()
+    firm.activate(engagement)
+    assert firm.store.value("select name from core.project") == "First"
+
+
+def test_the_next_epoch_has_the_terms_of_the_deal_as_it_is_judged_now(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    activation.check(firm.store, firm.config, **run)
+    activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
+    firm.kantata.control("reset")
+    with pytest.raises(Rejected):
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+    firm.kantata.load({**CARDS, **GOLD})
+    firm.win(Rate_Card__c="Gold", Name="Renamed", Start_Date__c="2026-10-20")
+    firm.sync()
+    firm.activate(run["engagement_id"], 2)
+    assert firm.store.value("select rate_card_id from core.contract") == "6"
+    project = firm.store.row("select name, rate_card_id, starts_on::text as starts_on from core.project")
+    assert project == {"name": "Renamed", "rate_card_id": "6", "starts_on": "2026-10-20"}
+    assert [p["name"] for p in firm.erp.projects.values()] == ["Rollout 1", "Renamed"]
+
+
 def test_what_was_given_up_is_looked_up_before_it_is_sent_again(firm: Firm) -> None:
     engagement = firm.start()
     firm.store.run("update ops.effect set state = 'dead', external_id = null where capability = 'update_opportunity'")
@@ -224,6 +316,32 @@ def test_what_may_have_landed_is_never_compensated(firm: Firm) -> None:
         activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
     assert [p["state"] for p in firm.erp.projects.values()] == ["open"]
     assert states(firm) == {run["engagement_id"]: "activating"}
+
+
+def open_failures(firm: Firm) -> list[tuple[str, str, str]]:
+    return [(e["record_id"], e["field"], e["message"]) for e in firm.exceptions() if e["entity"] == "activation"]
+
+
+def test_a_run_that_ends_by_an_error_nobody_is_told_of_is_told_until_the_deal_is_active(firm: Firm) -> None:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    name = f"{run['engagement_id']}.1"
+    for error in (TransientError("kantata: 1 effect is still open\nand so on"), ValueError("Ann Lee, 5 Main St")):
+        activation_failed(firm.store, firm.config, **run, step="create_in_psa", error=error)
+        (told,) = open_failures(firm)
+        assert told[:2] == (name, "create_in_psa") and "Ann" not in told[2] and "and so on" not in told[2]
+    assert told[2] == "create_in_psa ended: ValueError, see its log"
+    firm.activate(**run)
+    assert firm.exceptions() == []
+
+
+def test_a_run_whose_reason_somebody_has_is_not_told_twice(firm: Firm) -> None:
+    firm.win(Legal_Entity__c="Meridian Mars")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(GateFailed) as caught:
+        activation.check(firm.store, firm.config, **run)
+    activation_failed(firm.store, firm.config, **run, step="gates", error=caught.value)
+    assert [e["rule"] for e in firm.exceptions()] == ["legal_entity"]
 
 
 def test_a_deal_stranded_by_an_outage_is_started_again(firm: Firm) -> None:

@@ -2,45 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from psflow import trace
 from psflow.flows import reconciliation
+from psflow.store import exceptions
 from tests.flows.conftest import Firm
 
 
 @pytest.fixture
-def billed(firm: Firm, app_url: str) -> Iterator[psycopg.Connection[dict[str, object]]]:
+def billed(firm: Firm) -> Firm:
+    """Two entries, one without a rate that somebody works on; one invoice; one deal that was renamed."""
     firm.start()
     firm.log(1)
     firm.log(2, role_id="1")
     firm.load_time()
     firm.bill()
     reconciliation.read_erp(firm.store, firm.erp)
-    firm.store.close()
-    with psycopg.connect(app_url, row_factory=dict_row) as db:
-        yield db
+    firm.win(1, Name="Rollout one")
+    firm.sync()
+    number = firm.exceptions("rate")[0]["exception_id"]
+    exceptions.assign(firm.store, number, "P-101", "P-102", "please add the rate")
+    return firm
 
 
-def test_every_id_leads_to_its_engagement(billed: psycopg.Connection[dict[str, object]]) -> None:
-    ids = ["E-1001", "P-1001", "006000000000001AAA", "006000000000001", "C-77", "1", "MER-US.2026-10.1"]
-    ids += ["MER-US.2026-10.1.P-1001", "INV-1", "kantata:create_project:E-1001.1"]
-    assert {i: trace.engagements(billed, i) for i in ids} == {i: ["E-1001"] for i in ids}
-    assert trace.engagements(billed, "nobody") == []
+@pytest.mark.parametrize(
+    ("identifier", "kind"),
+    [
+        ("E-1001", "engagement"),
+        ("E-1001.1", "run of activation"),
+        ("006000000000001AAA", "deal"),
+        ("006000000000001", "deal"),
+        ("C-77", "customer"),
+        ("P-1001", "project"),
+        ("1", "time entry"),
+        ("#1", "exception"),
+        ("MER-US.2026-10.1", "billing batch"),
+        ("r", "run of billing"),
+        ("MER-US.2026-10.1.P-1001", "invoice"),
+        ("INV-1", "ERP invoice"),
+        ("kantata:create_project:E-1001.1", "effect"),
+        ("1", "record in kantata"),
+        (" P-1001 ", "project"),
+    ],
+)
+def test_every_id_leads_to_its_engagement_and_says_what_it_is(billed: Firm, identifier: str, kind: str) -> None:
+    found = trace.find(billed.store, identifier)
+    assert list(found) == ["E-1001"]
+    assert kind in found["E-1001"]
 
 
-def test_the_history_tells_deal_effects_hours_gate_people_invoice_and_what_is_open(
-    billed: psycopg.Connection[dict[str, object]],
-) -> None:
-    rows = trace.history(billed, "E-1001")
-    told = {str(row["what"]) for row in rows}
+@pytest.mark.parametrize("identifier", ["nobody", "", "%", "' or true --", "#99999999999999999999"])
+def test_what_nobody_knows_leads_nowhere(billed: Firm, identifier: str) -> None:
+    assert trace.find(billed.store, identifier) == {}
+
+
+def test_the_history_tells_deal_effects_hours_gate_people_invoice_and_what_is_open(billed: Firm) -> None:
+    rows = trace.history(billed.store, "E-1001")
+    told = {row["what"] for row in rows}
     assert told >= {
-        "deal won", "now active", "effect registered", "effect done", "hours loaded", "batch frozen", "gate passed",
-        "submit approved", "approve approved", "invoice", "exception open",
+        "deal received", "deal changed", "now active", "effect registered", "effect done", "hours loaded",
+        "batch frozen", "gate passed", "submit approved", "approve approved", "invoice", "exception opened",
+        "exception assigned",
     }  # fmt: skip
-    assert any("fiona (P-101)" in str(row["says"]) for row in rows)
-    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)  # type: ignore[type-var]
+    assert {row["system"] for row in rows} >= {"salesforce", "kantata", "tryton", "psa", "erp", "psflow"}
+    assert {row["who"] for row in rows} >= {"fiona (P-101)", "frank (P-102)", "P-101"}
+    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+
+
+def test_a_change_shows_what_was_there_before_and_after(billed: Firm) -> None:
+    (change,) = [row for row in trace.history(billed.store, "E-1001") if row["what"] == "deal changed"]
+    assert "Name Rollout 1" in change["was"]
+    assert "Name Rollout one" in change["became"]
+
+
+def test_an_edited_hour_shows_what_was_there_before_and_after(billed: Firm) -> None:
+    billed.log(1, 90, updated_at="2026-11-05T12:00:00Z")
+    billed.load_time()
+    (change,) = [row for row in trace.history(billed.store, "E-1001") if row["what"] == "hour edited"]
+    assert (change["subject"], change["was"], change["became"]) == ("1 version 2", "minutes 60", "minutes 90")
+
+
+def test_done_effects_name_the_record_at_its_vendor(billed: Firm) -> None:
+    links = {
+        (row["system"], row["link_kind"]): row["link_id"]
+        for row in trace.history(billed.store, "E-1001")
+        if row["what"] == "effect done"
+    }
+    assert links[("kantata", "project")] == "1"
+    assert links[("salesforce", "opportunity")] == "006000000000001AAA"
+    assert ("tryton", "invoice") in links
+
+
+def test_the_printed_history_cuts_no_id(billed: Firm, capsys: pytest.CaptureFixture[str]) -> None:
+    head = trace.head(billed.store, "E-1001")
+    trace._print(head, ["engagement"], trace.history(billed.store, "E-1001"))
+    printed = capsys.readouterr().out
+    assert "E-1001 Rollout one · Acme" in printed and "matched as engagement" in printed
+    assert "…" not in printed
+    assert "please add the rate" in printed.replace("\n", " ") or "please add" in printed

@@ -45,6 +45,30 @@ def test_the_same_name_with_another_payload_is_refused_and_changes_nothing(store
     assert store.value("select payload ->> 'amount' from ops.effect") == "1.00"
 
 
+def test_what_was_refused_takes_what_is_decided_now_and_the_old_decision_stays_on_record(store: Store) -> None:
+    keys = register(store, "A", amount="1.00")
+    (ticket,) = effects.claim(store, WIDE, keys)
+    settle(store, ticket, "refused", error="422")
+    register(store, "A", amount="2.00")
+    assert store.row("select state, payload ->> 'amount' as amount from ops.effect") == {
+        "state": "refused", "amount": "2.00",
+    }  # fmt: skip
+    old, new = (effects.payload_hash({"n": "A", "amount": amount}) for amount in ("1.00", "2.00"))
+    (detail,) = store.rows("select detail from ops.audit where action = 'effect.redecided'")
+    assert detail["detail"] == {"was": old, "is": new} and store.value("select payload_hash from ops.effect") == new
+    register(store, "A", amount="2.00")
+    assert store.value("select count(*) from ops.audit where action = 'effect.redecided'") == 1
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "dead", "not_applied"])
+def test_what_may_have_landed_keeps_what_was_decided_first(store: Store, outcome: str) -> None:
+    (ticket,) = effects.claim(store, WIDE, register(store, "A", amount="1.00"))
+    settle(store, ticket, outcome, error="?")
+    with pytest.raises(NeedsReview, match="registered with another payload"):
+        register(store, "A", amount="2.00")
+    assert store.value("select payload ->> 'amount' from ops.effect") == "1.00"
+
+
 def test_a_decision_that_is_rolled_back_leaves_no_effect(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction("test"):
         effects.register(store, [NewEffect("tryton", "draft_invoice", "A", {})])

@@ -6,20 +6,18 @@ The state lives in `ops.workflow`; every step may run again at any time.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from psflow.config import Config
 from psflow.contracts import Contract, Opportunity, OpportunityLine, Rate, RateCard
 from psflow.errors import GateFailed, NeedsReview, Rejected
+from psflow.flows import staffing
 from psflow.flows.effects import done, drive
-from psflow.rules.activation import Failure, Policy, judge
+from psflow.rules.activation import GATES, Failure, Policy, judge
 from psflow.store import crosswalk, effects, exceptions
 from psflow.store.connection import Row, Store, sql
 from psflow.store.effects import NewEffect
-from psflow.systems.ports import Crm, Erp, Psa, System
-
-Gate = Literal["legal_entity", "rate_card"]
-GATES: tuple[Gate, ...] = ("legal_entity", "rate_card")
+from psflow.systems.ports import Crm, Erp, Planner, Psa, System
 
 
 def due(store: Store, config: Config) -> dict[str, list[dict[str, Any]]]:
@@ -54,8 +52,10 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
     with store.transaction("activation.passed"):
         for gate in GATES:
             exceptions.resolve(store, gate, "engagement", [engagement_id])
-        store.run(sql("warehouse.activation", "contract"), **verdict.model_dump())
-        store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id)
+        subject = f"{engagement_id}.{epoch}"
+        store.run(sql("warehouse.activation", "contract"), **verdict.model_dump(), subject=subject)
+        store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id, subject=subject)
+        store.run(sql("warehouse.staffing", "requests"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "activating", ["won", "blocked"])
     return str(_project(store, engagement_id)["project_code"])
 
@@ -129,17 +129,30 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
         raise
 
 
-def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: int) -> None:
-    """Write engagement and project code back to the CRM and make the deal active. Raises Rejected."""
+def create_in_planner(store: Store, config: Config, planner: Planner, engagement_id: str, epoch: int) -> int:
+    """Create the project in the planner and show its demand there; return how many requests it has. Raises Rejected."""
+    _must_be_running(store, engagement_id, epoch)
+    project = _project(store, engagement_id)
+    _ensure(store, config, planner, "create_project", "project", project["project_code"], f"{engagement_id}.{epoch}",
+            _shell(project, epoch), engagement_id)  # fmt: skip
+    return staffing.request(store, config, planner, engagement_id, epoch)
+
+
+def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: int) -> str:
+    """
+    Write engagement and project code back to the CRM, make the deal active, and return the opportunity's id.
+
+    Raises Rejected.
+    """
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
-    _drive_one(
-        store, config, crm, NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
-    )
+    update = NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
+    opportunity_id = _drive_one(store, config, crm, update)
     with store.transaction("activation.active"):
         store.run(sql("warehouse.activation", "resolve_effects"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "active", ["activating"])
+    return opportunity_id
 
 
 def _must_be_running(store: Store, engagement_id: str, epoch: int) -> None:
@@ -166,8 +179,13 @@ def _ensure(
 
 
 def _drive_one(store: Store, config: Config, system: System, new: NewEffect) -> str:
-    """Register unless it was (what was decided first stays), drive, and return the vendor's id. Raises Rejected."""
-    if not effects.states(store, [new.key]):
+    """
+    Register, drive, and return the vendor's id. Raises Rejected.
+
+    What was decided first stays, since it may have landed; unless it was refused.
+    """
+    known = effects.states(store, [new.key]).get(new.key)
+    if known is None or known["state"] == "refused":
         with store.transaction("activation.register"):
             effects.register(store, [new])
     return done(drive(store, config, system, [new.key]))[new.key]
@@ -214,9 +232,11 @@ def _verdict(store: Store, engagement_id: str, policy: Policy) -> Contract | lis
     )
     if row is None:
         raise NeedsReview(f"engagement {engagement_id!r} is unknown; see core.engagement")
+    if not (row["is_won"] and row["is_closed"]):
+        raise NeedsReview(f"{engagement_id}: its deal is not won in the CRM; nothing is created for it")
     lines = store.rows(
-        "select line_id, product_code, quantity, unit_price from core.opportunity_line "
-        "where opportunity_id = %(id)s order by line_id",
+        "select line_id, product_code, quantity, unit_price, role, skills, hours_per_day, starts_on, ends_on "
+        "from core.opportunity_line where opportunity_id = %(id)s order by line_id",
         id=row["opportunity_id"],
     )
     deal = Opportunity(**row, lines=tuple(OpportunityLine(**line) for line in lines))
@@ -231,4 +251,6 @@ def _policy(store: Store, config: Config) -> Policy:
     known = [
         RateCard(**card, rates=tuple(rates[card["rate_card_id"]])) for card in cards if card["rate_card_id"] in rates
     ]
-    return Policy(config.entity_by_crm_value, config.contract_types, known)
+    return Policy(
+        config.entity_by_crm_value, config.tax_treatments, config.contract_types, config.delivery_regions, known
+    )

@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 
 from psflow.config import Config
-from psflow.errors import ConfigurationError, NeedsReview, PsflowError, Rejected, TransientError
+from psflow.errors import ConfigurationError, NeedsReview, PsflowError, Rejected, TransientError, Withheld
+from psflow.flows import modes
 from psflow.store import effects, exceptions
 from psflow.store.connection import Row, Store
 from psflow.store.effects import Claimed, Result
@@ -22,11 +23,14 @@ def drive(store: Store, config: Config, system: System, keys: Sequence[str], wai
     Send these effects of one system and return key -> state once each is done, refused or dead.
 
     Refused and dead ones open an exception; those of an earlier run get another try first, since somebody ran this
-    again. Raises TransientError when some are still open after `wait_s`.
+    again. Raises Withheld before any is sent when policy lets one not out, TransientError when some are still open
+    after `wait_s`.
     """
     until = time.monotonic() + wait_s
     with store.transaction("effect.reopen"):
         effects.reopen(store, keys)
+    if held := modes.withheld(store, config, keys):
+        raise Withheld(modes.told(held))
     while True:
         claimed = effects.claim(store, system.profile, keys)
         if claimed:
@@ -61,7 +65,8 @@ def _send(system: System, ticket: Claimed) -> Result:
             if found := system.find(effect):
                 return Result(effect, "done", found)
             if ticket.attempts > system.profile.max_attempts:
-                return Result(effect, "dead", error=f"not found after {ticket.attempts - 1} attempts; given up")
+                tried = f"not found after {ticket.attempts - 1} attempts; given up"
+                return Result(effect, "dead", error=f"{tried}; at last: {ticket.last_error or 'no answer'}")
     except NeedsReview as error:
         return Result(effect, "dead", error=str(error))
     except PsflowError as error:  # the look-up told nothing: it stays an intent

@@ -131,7 +131,9 @@ def _send(
         return {}
     with store.transaction("staffing.register"):
         known = effects.states(store, [effect.key for effect in new.values()])
-        effects.register(store, [effect for effect in new.values() if effect.key not in known])
+        # what may have landed stays as it was decided
+        again = {key for key, row in known.items() if row["state"] == "refused"}
+        effects.register(store, [e for e in new.values() if e.key not in known or e.key in again])
     states = drive(store, config, system, [effect.key for effect in new.values()])
     return {request_id: states[effect.key]["external_id"] for request_id, effect in new.items()
             if states[effect.key]["state"] == "done"}  # fmt: skip
@@ -142,7 +144,10 @@ def _confirm(store: Store, planner: Planner, psa: Psa, planned: dict[str, str], 
     with store.transaction("staffing.confirmed"):
         for request_id in both:
             crosswalk.link(store, "assignment", request_id, planner, planned[request_id])
-        store.run("update core.assignment set is_confirmed = true where request_id = any(%(ids)s)", ids=both)
+        store.run(
+            "update core.assignment set is_confirmed = true, modified_at = clock_timestamp() "
+            "where request_id = any(%(ids)s) and not is_confirmed", ids=both,
+        )  # fmt: skip
         exceptions.resolve(store, "staffing", _ENTITY, both)
 
 

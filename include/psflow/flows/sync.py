@@ -6,109 +6,79 @@ A page and its watermark are one transaction. A record that cannot be read becom
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-import psycopg
+from functools import partial
 
 from psflow.config import Config
-from psflow.contracts import Customer, Opportunity, RateCard, Resource
+from psflow.contracts import Customer, Opportunity, OpportunityLine, RateCard
 from psflow.errors import NeedsReview
+from psflow.flows import identity
 from psflow.flows.activation import due
-from psflow.store import crosswalk, exceptions
+from psflow.flows.reading import Counts, findings, noted, pull
+from psflow.flows.sync_people import save_person
+from psflow.store import crosswalk, exceptions, ownership
 from psflow.store.connection import Store, sql
-from psflow.systems.ports import BadRow, Crm, Page, Psa, System
-
-T = TypeVar("T")
-Counts = dict[str, Any]
+from psflow.systems.ports import BadRow, Crm, Erp, FxRate, Psa, System
 
 
 def pull_crm(store: Store, config: Config, crm: Crm) -> Counts:
     """Read customers and opportunities; return counts and the activation runs to start or to start again."""
-    customers = _pull(store, config, crm, "customer", crm.customers(_since(store, crm, "customer")), _customer)
-    deals = crm.opportunities(_since(store, crm, "opportunity"))
-    opportunities = _pull(store, config, crm, "opportunity", deals, _opportunity)
+    accounts = crm.customers(crosswalk.read_since(store, crm, "customer"))
+    customers = pull(store, config, crm, "customer", accounts, partial(_customer, config))
+    deals = crm.opportunities(crosswalk.read_since(store, crm, "opportunity"))
+    opportunities = pull(store, config, crm, "opportunity", deals, _opportunity)
     with store.transaction("sync.engagements"):
         opened = store.run(sql("warehouse.sync", "open_engagements"), system=crm.key, instance=crm.instance)
+        _report_deals(store, config)
     return {"customers": customers, "opportunities": opportunities, "engagements": opened, **due(store, config)}
+
+
+def _report_deals(store: Store, config: Config) -> None:
+    """Open an exception for each deal that waits for a person, and close those of deals that no longer do."""
+    found = [exceptions.Finding("record", "deal", **row) for row in store.rows(sql("warehouse.sync", "deal_findings"))]
+    exceptions.open_all(store, config, found)
+    exceptions.resolve_others(store, "record", "deal", [f.record_id for f in found])
 
 
 def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:
     """Read people and rate cards whole; return counts."""
-    resources = _pull(store, config, psa, "resource", psa.resources(), _resource)
+    resources = pull(store, config, psa, "resource", psa.resources(), partial(save_person, config))
+    seen: set[str] = set()
     try:
-        cards = _pull(store, config, psa, "rate_card", psa.rate_cards(), _rate_card)
+        prices = noted(psa.rate_cards(), seen, lambda card: card.rate_card_id)
+        cards = pull(store, config, psa, "rate_card", prices, _rate_card)
     except NeedsReview as error:  # prices that cannot be read are worse than yesterday's: none of them is taken
         with store.transaction("sync.exceptions"):
-            _report(store, config, psa, "rate_card", [BadRow("*", str(error), "")])
+            exceptions.open_all(store, config, findings(psa, "rate_card", [BadRow("*", str(error), "")]))
         raise
     with store.transaction("sync.exceptions"):
         exceptions.resolve(store, "record", "rate_card", ["*"])
+        store.run(sql("warehouse.sync", "withdrawn_rates"), cards=sorted(seen))
     return {"resources": resources, "rate_cards": cards}
 
 
-def _since(store: Store, system: System, stream: str) -> dt.datetime | None:
-    return crosswalk.read_since(store, system, stream)
+def pull_erp(store: Store, config: Config, erp: Erp) -> Counts:
+    """Read the exchange rates of the ERP whole (it keeps no change stamp a rate could be missed by); return counts."""
+    return {"fx_rates": pull(store, config, erp, "fx_rate", erp.fx_rates(None), _fx_rate)}
 
 
-def _pull(
-    store: Store,
-    config: Config,
-    system: System,
-    kind: str,
-    pages: Iterator[Page[T]],
-    save: Callable[[Store, System, str, T], None],
-) -> int:
-    read = 0
-    for page in pages:
-        with store.transaction(f"sync.{kind}"):
-            keep_raw(store, system, kind, [(r.record_id, r.payload) for r in page.rows])
-            keep_raw(store, system, kind, [(b.record_id, b.payload) for b in page.bad])
-            bad = [*page.bad]
-            for row in page.rows:
-                try:
-                    with store.savepoint():
-                        save(store, system, row.record_id, row.record)
-                except (NeedsReview, psycopg.IntegrityError) as error:
-                    bad.append(BadRow(row.record_id, str(error).split("\n")[0], row.payload))
-            _report(store, config, system, kind, bad)
-            wrong = {b.record_id for b in bad}
-            exceptions.resolve(store, "record", kind, [r.record_id for r in page.rows if r.record_id not in wrong])
-            stamps = [row.modified_at for row in page.rows if row.modified_at]
-            if stamps:
-                crosswalk.read_to(store, system, kind, max(stamps))
-        read += len(page.rows)
-    return read
+def _fx_rate(store: Store, system: System, record_id: str, rate: FxRate) -> None:
+    store.run(sql("warehouse.sync", "fx_rate"), **rate._asdict(), source=system.key)
 
 
-def keep_raw(store: Store, system: System, kind: str, records: list[tuple[str, str]]) -> None:
-    """Keep payloads as received, each version once."""
-    store.run_many(
-        "insert into raw.record (system, instance, kind, record_id, payload_hash, payload) "
-        "values (%(system)s, %(instance)s, %(kind)s, %(id)s, %(hash)s, %(payload)s) on conflict do nothing",
-        [
-            {
-                "system": system.key, "instance": system.instance, "kind": kind, "id": record_id, "payload": payload,
-                "hash": hashlib.sha256(payload.encode()).hexdigest(),
-            }
-            for record_id, payload in records
-        ],
+def _customer(config: Config, store: Store, system: System, record_id: str, customer: Customer) -> None:
+    """Write what this system may say about a customer. Of two accounts of one customer the first is followed."""
+    exact = store.value(
+        "select customer_id from core.customer where customer_id = %(id)s and not exists (select from ops.crosswalk "
+        "where kind = 'customer' and entity_id = customer_id and system = %(system)s and instance = %(instance)s)",
+        id=customer.customer_id, system=system.key, instance=system.instance,
     )  # fmt: skip
-
-
-def _report(store: Store, config: Config, system: System, kind: str, bad: list[BadRow]) -> None:
-    exceptions.open_all(
-        store,
-        config,
-        [exceptions.Finding("record", kind, b.record_id, "payload", None, f"{system.key}: {b.problem}") for b in bad],
-    )
-
-
-def _customer(store: Store, system: System, record_id: str, customer: Customer) -> None:
-    store.run(sql("warehouse.sync", "customer"), **customer.model_dump())
-    crosswalk.link(store, "customer", customer.customer_id, system, record_id)
+    known = identity.resolve(store, "customer", system, record_id, customer.name, exact, customer.customer_id)
+    if known.is_double:
+        return
+    current = store.row("select * from core.customer where customer_id = %(id)s for update", id=known.ours)
+    values = customer.model_dump() | {"customer_id": known.ours}
+    kept = ownership.allowed(store, config, "customer", known.ours, system, current, values)
+    store.run(sql("warehouse.sync", "customer"), **kept)
 
 
 def _opportunity(store: Store, system: System, record_id: str, deal: Opportunity) -> None:
@@ -117,14 +87,11 @@ def _opportunity(store: Store, system: System, record_id: str, deal: Opportunity
         "delete from core.opportunity_line where opportunity_id = %(deal)s and line_id <> all(%(kept)s)",
         deal=record_id, kept=[line.line_id for line in deal.lines],
     )  # fmt: skip
-    store.run_many(
-        sql("warehouse.sync", "opportunity_line"),
-        [{"opportunity_id": record_id} | line.model_dump() for line in deal.lines],
-    )
+    store.run_many(sql("warehouse.sync", "opportunity_line"), [_line(record_id, line) for line in deal.lines])
 
 
-def _resource(store: Store, system: System, record_id: str, person: Resource) -> None:
-    store.run(sql("warehouse.sync", "resource"), **person.model_dump())
+def _line(deal: str, line: OpportunityLine) -> dict[str, object]:
+    return {"opportunity_id": deal} | line.model_dump() | {"skills": list(line.skills)}
 
 
 def _rate_card(store: Store, system: System, record_id: str, card: RateCard) -> None:

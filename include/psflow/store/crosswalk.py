@@ -51,6 +51,16 @@ def external(store: Store, kind: str, entity_id: str, system: System) -> str | N
     return found
 
 
+def entity(store: Store, kind: str, system: System, external_id: str) -> str | None:
+    """Return our id of a system's record, or None."""
+    found: str | None = store.value(
+        "select entity_id from ops.crosswalk where kind = %(kind)s and external_id = %(theirs)s "
+        "and system = %(system)s and instance = %(instance)s",
+        kind=kind, theirs=external_id, system=system.key, instance=system.instance,
+    )  # fmt: skip
+    return found
+
+
 def read_since(store: Store, system: System, stream: str) -> dt.datetime | None:
     """Return from when a stream must be read again: its watermark less the overlap; None for everything."""
     read_to: dt.datetime | None = store.value(
@@ -62,9 +72,13 @@ def read_since(store: Store, system: System, stream: str) -> dt.datetime | None:
 
 
 def read_to(store: Store, system: System, stream: str, stamp: dt.datetime) -> None:
-    """Move a watermark forward, in the transaction that stored what was read; it never moves back."""
+    """
+    Move a watermark forward, in the transaction that stored what was read; it never moves back.
+
+    A stamp from the future moves it to now only: what changes until then would never be read.
+    """
     store.run(
-        "insert into ops.watermark values (%(system)s, %(instance)s, %(stream)s, %(stamp)s) "
+        "insert into ops.watermark values (%(system)s, %(instance)s, %(stream)s, least(%(stamp)s, clock_timestamp())) "
         "on conflict (system, instance, stream) do update set read_to = excluded.read_to "
         "where watermark.read_to < excluded.read_to",
         system=system.key, instance=system.instance, stream=stream, stamp=stamp,

@@ -41,11 +41,16 @@ class NewEffect:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A ticket to write. `uncertain`: an earlier call may have landed, look first. `attempts` counts this one."""
+    """
+    A ticket to write. `uncertain`: an earlier call may have landed, look first. `attempts` counts this one.
+
+    `last_error` is how the call before ended.
+    """
 
     effect: OpenEffect
     uncertain: bool
     attempts: int
+    last_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     """
     Write effects down in the caller's transaction and return their keys; one that is there already stays as it is.
 
-    Raises NeedsReview when a key is there with another payload: that would be a second truth under one name.
+    One that was refused never landed, and takes what is decided now. Raises NeedsReview when any other is there with
+    another payload: that would be a second truth under one name.
     """
     rows: list[dict[str, Any]] = [
         {
@@ -82,6 +88,7 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
         }
         for e in effects
     ]
+    store.run_many(_REDECIDE, rows)
     store.run_many(_REGISTER, rows)
     keys = [row["key"] for row in rows]
     wanted = {row["key"]: row["hash"] for row in rows}
@@ -93,6 +100,18 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     return keys
 
 
+_REDECIDE = """
+with old as (
+    select effect_key, payload_hash from ops.effect
+    where effect_key = %(key)s and state = 'refused' and payload_hash <> %(hash)s for update
+), redecided as (
+    update ops.effect set payload = %(payload)s::jsonb, payload_hash = %(hash)s from old
+    where effect.effect_key = old.effect_key
+    returning effect.effect_key, old.payload_hash as was, effect.payload_hash as is_now
+)
+insert into ops.audit (actor, action, subject, detail)
+select current_user, 'effect.redecided', effect_key, jsonb_build_object('was', was, 'is', is_now) from redecided
+"""
 _REGISTER = """
 insert into ops.effect (effect_key, system, capability, engagement_id, batch_id, region, payload, payload_hash)
 select %(key)s, %(system)s, %(capability)s, %(engagement)s, %(batch)s, region, %(payload)s::jsonb, %(hash)s
@@ -157,7 +176,7 @@ def _claimed(row: Row, send_before: float) -> Claimed:
         fence=row["fence"],
         send_before=send_before,
     )
-    return Claimed(effect, row["uncertain"], row["attempts"])
+    return Claimed(effect, row["uncertain"], row["attempts"], row["last_error"])
 
 
 def settle(store: Store, results: Sequence[Result]) -> list[Result]:

@@ -1,17 +1,29 @@
-"""Records that need a person: one open row per rule, record and field, owned by the team that psflow.yaml names."""
+"""
+Records that need a person: one row per rule, record and field, owned by the team that psflow.yaml names.
+
+A finding that comes again is counted. It opens a resolved row again; a waived one only when its value changed.
+Every change of state or assignee writes its own event (a trigger does).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
 
 from psflow.config import Config, Rule
-from psflow.store.connection import Store
+from psflow.errors import NeedsReview
+from psflow.store.connection import Row, Store, sql
+
+Action = Literal["assign", "comment", "retry", "waive", "resolve", "reopen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with one field of one record. `record_id` is the id its owner knows it by."""
+    """What is wrong with one field of one record. `record_id` is the id its owner knows it by; money has a currency."""
 
     rule: Rule
     entity: str
@@ -20,30 +32,27 @@ class Finding:
     value: str | None
     message: str
     engagement_id: str | None = None
+    amount_at_risk: Decimal | None = None
+    currency: str | None = None
 
 
 def open_all(store: Store, config: Config, findings: Iterable[Finding]) -> int:
-    """Open an exception for each finding that has none open yet; returns how many were new."""
-    return store.run_many(
-        _OPEN,
-        [
-            {
-                "rule": f.rule, "entity": f.entity, "record": f.record_id, "field": f.field, "value": f.value,
-                "message": f.message, "engagement": f.engagement_id,
-                "team": config.routing[f.rule].owner_team, "fix": config.routing[f.rule].fix,
-            }
-            for f in findings
-        ],
-    )  # fmt: skip
+    """Open an exception for each finding, or count it where it is known; returns how many were opened."""
+    given = [_row(config, finding) for finding in findings]
+    if not given:
+        return 0
+    opened: int = store.value(sql("warehouse.workflow", "open_exceptions"), findings=json.dumps(given))
+    return opened
 
 
-_OPEN = """
-insert into ops.exceptions (rule, entity, record_id, field, value, message, owner_team, fix, engagement_id)
-values (%(rule)s, %(entity)s, %(record)s, %(field)s, %(value)s, %(message)s, %(team)s, %(fix)s, %(engagement)s)
-on conflict (rule, entity, record_id, field) where state = 'open'
-do update set value = excluded.value, message = excluded.message
-where (exceptions.value, exceptions.message) is distinct from (excluded.value, excluded.message)
-"""
+def _row(config: Config, f: Finding) -> dict[str, str | int | None]:
+    route = config.routing[f.rule]
+    return {
+        "rule": f.rule, "entity": f.entity, "record_id": f.record_id, "field": f.field, "value": f.value,
+        "message": f.message, "engagement_id": f.engagement_id, "owner_team": route.owner_team, "fix": route.fix,
+        "due_days": route.due_days, "currency": f.currency,
+        "amount_at_risk": None if f.amount_at_risk is None else str(f.amount_at_risk),
+    }  # fmt: skip
 
 
 def resolve(store: Store, rule: Rule, entity: str, record_ids: Sequence[str]) -> int:
@@ -61,4 +70,94 @@ def resolve_others(store: Store, rule: Rule, entity: str, still_wrong: Sequence[
         "update ops.exceptions set state = 'resolved', resolved_at = clock_timestamp() "
         "where state = 'open' and rule = %(rule)s and entity = %(entity)s and record_id <> all(%(ids)s)",
         rule=rule, entity=entity, ids=list(still_wrong),
+    )  # fmt: skip
+
+
+def assign(store: Store, exception_id: int, who: str, to: str | None, comment: str = "") -> None:
+    """Give an open exception to a person of psflow.yaml, or to nobody. Raises NeedsReview unless it is open."""
+    with _changed(store, exception_id, who, "assign", comment):
+        _must_be_open(store, exception_id, "assign")
+        store.run("update ops.exceptions set assignee = %(to)s where exception_id = %(id)s", id=exception_id, to=to)
+
+
+def comment(store: Store, exception_id: int, who: str, text: str) -> None:
+    """Add a comment, in any state."""
+    with _changed(store, exception_id, who, "comment", text):
+        _locked(store, exception_id)
+        _event(store, exception_id, who, "commented", text)
+
+
+def retried(store: Store, exception_id: int, who: str, what_runs: str) -> None:
+    """Write down which run looks at an exception again."""
+    with _changed(store, exception_id, who, "retry", what_runs):
+        _must_be_open(store, exception_id, "retry")
+        _event(store, exception_id, who, "retried", what_runs)
+
+
+def close(store: Store, exception_id: int, who: str, action: Literal["waive", "resolve"], reason: str) -> None:
+    """Waive (it stays so while its value is the same) or resolve by hand. Raises NeedsReview unless it is open."""
+    with _changed(store, exception_id, who, action, reason):
+        _must_be_open(store, exception_id, action)
+        store.run(
+            "update ops.exceptions set state = %(state)s, "
+            "resolved_at = case %(state)s when 'resolved' then clock_timestamp() end where exception_id = %(id)s",
+            id=exception_id, state={"waive": "waived", "resolve": "resolved"}[action],
+        )  # fmt: skip
+
+
+def reopen(store: Store, config: Config, exception_id: int, who: str, reason: str) -> None:
+    """Open a waived or resolved exception again, with a new due time. Raises NeedsReview when it is open."""
+    with _changed(store, exception_id, who, "reopen", reason):
+        row = _locked(store, exception_id)
+        if row["state"] == "open":
+            raise NeedsReview(f"exception {exception_id} is open already")
+        store.run(
+            "update ops.exceptions set state = 'open', opened_at = clock_timestamp(), resolved_at = null, "
+            "due_at = ops.business_due(clock_timestamp(), %(days)s) where exception_id = %(id)s",
+            id=exception_id, days=config.routing[row["rule"]].due_days,
+        )  # fmt: skip
+
+
+def find(store: Store, exception_id: int) -> Row:
+    """Return one exception with its age. Raises NeedsReview when there is none."""
+    found = store.row("select * from ops.exception_age where exception_id = %(id)s", id=exception_id)
+    if found is None:
+        raise NeedsReview(f"there is no exception {exception_id}")
+    return found
+
+
+@contextmanager
+def _changed(store: Store, exception_id: int, who: str, action: Action, says: str) -> Iterator[None]:
+    """Do a person's action, its event and its audit row in one transaction."""
+    with store.transaction(f"exception.{action}"):
+        store.run(
+            "select set_config('psflow.person', %(who)s, true), set_config('psflow.comment', %(says)s, true)",
+            who=who, says=says,
+        )  # fmt: skip
+        yield
+        store.run(
+            "insert into ops.audit (actor, action, subject, detail) values (%(who)s, %(action)s, %(subject)s, "
+            "jsonb_build_object('comment', %(says)s::text))",
+            who=who, action=f"exception.{action}", subject=f"exception {exception_id}", says=says,
+        )  # fmt: skip
+
+
+def _locked(store: Store, exception_id: int) -> Row:
+    row = store.row("select state, rule from ops.exceptions where exception_id = %(id)s for update", id=exception_id)
+    if row is None:
+        raise NeedsReview(f"there is no exception {exception_id}")
+    return row
+
+
+def _must_be_open(store: Store, exception_id: int, action: Action) -> None:
+    state = _locked(store, exception_id)["state"]
+    if state != "open":
+        raise NeedsReview(f"exception {exception_id} is {state}: to {action} it, reopen it first")
+
+
+def _event(store: Store, exception_id: int, who: str, what: str, says: str) -> None:
+    store.run(
+        "insert into ops.exception_event (exception_id, who, what, comment) "
+        "values (%(id)s, %(who)s, %(what)s, %(says)s)",
+        id=exception_id, who=who, what=what, says=says,
     )  # fmt: skip

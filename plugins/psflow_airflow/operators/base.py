@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.exceptions import AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,13 +34,17 @@ class RecordLink(BaseOperatorLink):
 
 @contextmanager
 def opened(store_conn_id: str) -> Iterator[tuple[Store, Config]]:
-    """Open the store and psflow.yaml for one task."""
+    """Open the store and psflow.yaml for one task. What policy lets not out skips the task, and says so."""
     from psflow import config
+    from psflow.errors import Withheld
     from psflow_airflow.hooks.store import StoreHook
 
     policy = config.load()
     with StoreHook(store_conn_id).open(policy) as store:
-        yield store, policy
+        try:
+            yield store, policy
+        except Withheld as withheld:
+            raise AirflowSkipException(str(withheld)) from None
 
 
 class PsflowOperator(BaseOperator):
@@ -58,9 +63,19 @@ class PsflowOperator(BaseOperator):
         raise NotImplementedError
 
 
+def _tell(context: Context) -> None:
+    """Leave an exception when a step of an engagement failed for good; the run alone is nobody's work list."""
+    from psflow.flows.failure import activation_failed
+
+    task: Any = context["task"]
+    error: Any = context["exception"]
+    with opened(task.store_conn_id) as (store, config):
+        activation_failed(store, config, task.engagement_id, int(task.epoch), task.task_id, error)
+
+
 class EngagementOperator(PsflowOperator):
     """
-    Base of a step of one engagement.
+    Base of a step of one engagement. When it fails for good and nobody is told of it, it opens an exception.
 
     :param engagement_id: the engagement, e.g. `E-1001`. Templated.
     :param epoch: how often its deal was won, from 1. Templated.
@@ -69,7 +84,9 @@ class EngagementOperator(PsflowOperator):
     template_fields: Sequence[str] = ("engagement_id", "epoch")
 
     def __init__(self, *, engagement_id: str, epoch: int | str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        given = kwargs.pop("on_failure_callback", None) or []
+        callbacks = [_tell, *(given if isinstance(given, (list, tuple)) else [given])]
+        super().__init__(on_failure_callback=callbacks, **kwargs)
         self.engagement_id = engagement_id
         self.epoch = epoch
 

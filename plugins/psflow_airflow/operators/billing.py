@@ -95,8 +95,10 @@ class BillingReleaseOperator(BatchOperator):
 
     def execute(self, context: Context) -> int:
         """Return the number of invoices. Raises GateFailed without verdict and approvals of this very content."""
+        from psflow.flows import legal_entity
         from psflow.flows.billing_posting import release
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
-            return release(store, config, TrytonHook(self.tryton_conn_id).adapter(config), self.batch_id)
+            company = legal_entity.of_batch(store, config, self.batch_id).erp_company
+            return release(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config), self.batch_id)

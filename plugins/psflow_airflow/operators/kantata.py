@@ -69,13 +69,15 @@ class KantataCreateProjectOperator(EngagementOperator):
 
     def execute(self, context: Context) -> str:
         """Return the project's id in Kantata. Raises Rejected after the compensation."""
+        from psflow.flows import legal_entity
         from psflow.flows.activation import create_in_psa
         from psflow_airflow.hooks.kantata import KantataHook
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
             psa = KantataHook(self.kantata_conn_id).adapter(config)
-            erp = TrytonHook(self.tryton_conn_id).adapter(config)
+            company = legal_entity.of_engagement(store, config, self.engagement_id).erp_company
+            erp = TrytonHook(self.tryton_conn_id, company).adapter(config)
             project = create_in_psa(store, config, psa, erp, self.engagement_id, int(self.epoch))
         self.record_url = psa.url("project", project)
         return project

@@ -52,11 +52,6 @@ class SalesforceUpdateOpportunityOperator(EngagementOperator):
 
         with opened(self.store_conn_id) as (store, config):
             crm = SalesforceHook(self.salesforce_conn_id).adapter(config)
-            finish(store, config, crm, self.engagement_id, int(self.epoch))
-            opportunity_id = str(
-                store.value(
-                    "select opportunity_id from core.engagement where engagement_id = %(id)s", id=self.engagement_id
-                )
-            )
+            opportunity_id = finish(store, config, crm, self.engagement_id, int(self.epoch))
         self.record_url = crm.url("opportunity", opportunity_id)
         return opportunity_id

@@ -29,11 +29,13 @@ class TrytonCreateProjectOperator(EngagementOperator):
 
     def execute(self, context: Context) -> str:
         """Return the project's id in Tryton. Raises Rejected when Tryton refused."""
+        from psflow.flows import legal_entity
         from psflow.flows.activation import create_in_erp
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
-            erp = TrytonHook(self.tryton_conn_id).adapter(config)
+            company = legal_entity.of_engagement(store, config, self.engagement_id).erp_company
+            erp = TrytonHook(self.tryton_conn_id, company).adapter(config)
             project = create_in_erp(store, config, erp, self.engagement_id, int(self.epoch))
         self.record_url = erp.url("project", project)
         return project
@@ -48,10 +50,12 @@ class _PostingOperator(BatchOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Return the step's counts."""
+        from psflow.flows import legal_entity
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
-            return self.step(store, config, TrytonHook(self.tryton_conn_id).adapter(config))
+            company = legal_entity.of_batch(store, config, self.batch_id).erp_company
+            return self.step(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config))
 
     def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
         raise NotImplementedError
@@ -111,9 +115,38 @@ class TrytonReadInvoicesOperator(PsflowOperator):
         self.tryton_conn_id = tryton_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Return how many documents there are."""
+        """Return how many documents there are, of all legal entities."""
         from psflow.flows.reconciliation import read_erp
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
-            return read_erp(store, TrytonHook(self.tryton_conn_id).adapter(config))
+            read = [
+                read_erp(store, TrytonHook(self.tryton_conn_id, each.erp_company).adapter(config), each.legal_entity_id)
+                for each in config.legal_entities
+            ]
+        return {"documents": sum(each["documents"] for each in read)}
+
+
+class TrytonPullRatesOperator(PsflowOperator):
+    """
+    Read the exchange rates of every legal entity's books.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def __init__(self, *, tryton_conn_id: str = "psflow_tryton", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tryton_conn_id = tryton_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Return how many currencies were read, by legal entity."""
+        from psflow.flows.sync import pull_erp
+        from psflow_airflow.hooks.tryton import TrytonHook
+
+        with opened(self.store_conn_id) as (store, config):
+            return {
+                entity.legal_entity_id: pull_erp(
+                    store, config, TrytonHook(self.tryton_conn_id, entity.erp_company).adapter(config)
+                )["fx_rates"]
+                for entity in config.legal_entities
+            }

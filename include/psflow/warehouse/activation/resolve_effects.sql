@@ -1,4 +1,4 @@
 -- What went wrong on the way of a deal that is active now; the exceptions of its invoices are not touched.
 update ops.exceptions exception set state = 'resolved', resolved_at = clock_timestamp()
 where state = 'open' and rule = 'effect' and exception.engagement_id = %(engagement_id)s
-  and exists (select from ops.effect where effect_key = exception.record_id and batch_id is null)
+  and (entity = 'activation' or exists (select from ops.effect where effect_key = record_id and batch_id is null))

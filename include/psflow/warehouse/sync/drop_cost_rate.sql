@@ -1,0 +1,2 @@
+-- Costs of a person the planner no longer has.
+delete from core.cost_rate where resource_id = %(resource_id)s and valid_from <> all(%(days)s::date[])

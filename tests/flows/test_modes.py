@@ -1,0 +1,87 @@
+"""What may leave: observe sends nothing anywhere, propose waits for a person, post sends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from psflow.config import ModeRule
+from psflow.errors import Withheld
+from psflow.flows import activation, modes
+from tests.flows.conftest import Firm
+
+
+def with_modes(firm: Firm, *rules: dict[str, Any]) -> Firm:
+    return replace(firm, config=firm.config.model_copy(update={"modes": tuple(ModeRule(**rule) for rule in rules)}))
+
+
+def won(firm: Firm) -> str:
+    firm.win()
+    (run,) = firm.sync()["start"]
+    return str(run["engagement_id"])
+
+
+def writes(firm: Firm) -> int:
+    return len(firm.erp.calls) + sum(s.state()["writes"] for s in (firm.salesforce, firm.kantata))
+
+
+def test_a_firm_that_only_observes_is_written_to_nowhere(firm: Firm) -> None:
+    observing = with_modes(firm, {"mode": "observe"})
+    with pytest.raises(Withheld, match=r"not sent \(observe\): tryton:create_customer:C-77"):
+        observing.activate(won(firm))
+    assert writes(firm) == 0
+
+
+def test_what_is_only_proposed_goes_out_when_a_person_released_it(firm: Firm) -> None:
+    proposing = with_modes(firm, {"mode": "propose", "system": "tryton"})
+    engagement = won(firm)
+    with pytest.raises(Withheld, match="proposed: tryton:create_customer:C-77"):
+        proposing.activate(engagement)
+    assert modes.release(firm.store, ["tryton:create_customer:C-77"], "P-102") == 1
+    with pytest.raises(Withheld, match="proposed: tryton:create_project"):
+        proposing.activate(engagement)
+    assert firm.erp.calls == ["create_customer"]
+    audited = firm.store.row("select actor, subject from ops.audit where action = 'effect.released'")
+    assert audited == {"actor": "P-102", "subject": "tryton:create_customer:C-77"}
+
+
+def test_a_release_counts_once_and_only_for_what_waits(firm: Firm) -> None:
+    firm.start()
+    assert modes.release(firm.store, ["tryton:create_customer:C-77", "tryton:no_such:thing"], "P-102") == 0
+
+
+def test_the_first_rule_that_fits_decides_by_system_entity_and_capability(firm: Firm) -> None:
+    config = with_modes(
+        firm,
+        {"mode": "post", "system": "tryton", "capability": "create_customer"},
+        {"mode": "propose", "legal_entity_id": "MER-US", "capability": "post_invoice"},
+        {"mode": "observe", "system": "tryton"},
+    ).config
+    assert config.mode("tryton", "MER-US", "create_customer") == "post"
+    assert config.mode("tryton", "MER-US", "post_invoice") == "propose"
+    assert config.mode("tryton", "MER-EU", "post_invoice") == "observe"
+    assert config.mode("kantata", None, "create_project") == "post"
+
+
+def test_one_entity_may_post_while_another_observes(firm: Firm) -> None:
+    observing = with_modes(firm, {"mode": "observe", "legal_entity_id": "MER-US", "capability": "draft_invoice"})
+    engagement = won(firm)
+    observing.activate(engagement)
+    firm.log(1)
+    firm.load_time()
+    batch = observing.approve()
+    with pytest.raises(Withheld, match="tryton:draft_invoice"):
+        observing.post(batch)
+    assert "draft_invoice" not in firm.erp.calls
+    firm.post(batch)  # policy changed: what was written down goes out as it was decided
+    assert firm.erp.calls.count("draft_invoice") == 1
+
+
+def test_an_activation_that_was_observed_goes_on_when_policy_lets_it(firm: Firm) -> None:
+    engagement = won(firm)
+    with pytest.raises(Withheld):
+        with_modes(firm, {"mode": "observe"}).activate(engagement)
+    firm.activate(engagement)
+    assert activation.due(firm.store, firm.config) == {"start": [], "restart": []}

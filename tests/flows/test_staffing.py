@@ -1,0 +1,173 @@
+"""A deal's demand gets its people before kickoff, in planner and PSA, once; who is missing is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from psflow.flows import activation, staffing, sync_people
+from psflow.store.connection import Row
+from psflow.systems.float.client import Float
+from psflow.systems.transport import Transport
+from tests.flows.conftest import FAST, Firm
+from tests.systems.conftest import Sandbox, float_sandbox
+
+__all__ = ["float_sandbox"]
+WEEK = [0, 8, 8, 8, 8, 8, 0]  # Sunday first
+
+
+@dataclass
+class Desk:
+    """Those who staff: the firm, its planner, and the deal they look at."""
+
+    firm: Firm
+    planner: Float
+    sandbox: Sandbox
+
+    def hire(self, number: int, name: str, role: str = "2", **fields: Any) -> None:
+        email = f"{name.lower()}@meridian.test"
+        user = {"id": str(number), "full_name": name, "role_id": role, "email_address": email}
+        self.firm.kantata.load({"users": [user]})
+        person = {"people_id": number, "name": name, "email": email, "work_days_hours": WEEK, "region_id": 1}
+        self.sandbox.load({"people": [person | {"start_date": "2026-01-01"} | fields]})
+
+    def start(self) -> str:
+        self.firm.win()
+        (run,) = self.firm.sync()["start"]
+        steps = (self.firm.store, self.firm.config)
+        activation.check(*steps, **run)
+        activation.create_in_erp(*steps, self.firm.erp, **run)
+        activation.create_in_psa(*steps, self.firm.psa, self.firm.erp, **run)
+        activation.create_in_planner(*steps, self.planner, **run)
+        activation.finish(*steps, self.firm.crm, **run)
+        return str(run["engagement_id"])
+
+    def read(self) -> dict[str, Any]:
+        self.firm.sync()
+        return sync_people.pull_planner(self.firm.store, self.firm.config, self.planner)
+
+    def staff(self) -> dict[str, int]:
+        return staffing.staff(self.firm.store, self.firm.config, self.planner, self.firm.psa)
+
+    def rows(self, table: str) -> list[Row]:
+        return self.firm.store.rows(f"select * from {table} order by 1")  # type: ignore[arg-type]
+
+    def booked(self) -> list[tuple[str, str, bool]]:
+        return [(r["resource_id"], str(r["request_id"]), r["is_confirmed"]) for r in self.rows("core.assignment")]
+
+    def states(self) -> list[str]:
+        return [row["state"] for row in self.rows("core.resource_request")]
+
+
+@pytest.fixture
+def desk(firm: Firm, float_sandbox: Sandbox) -> Desk:
+    float_sandbox.load(hang_s=1)
+    transport = Transport("float", float_sandbox.url, FAST["deadline_s"])
+    planner = Float(transport, firm.config.systems["float"], "swordfish", "USD", "ops@meridian.test", "https://f.test")
+    return Desk(firm, planner, float_sandbox)
+
+
+def anywhere(desk: Desk) -> None:
+    """Nobody's region is known here: the demand goes anywhere."""
+    with desk.firm.store.transaction("test"):
+        desk.firm.store.run("update core.resource_request set region = null")
+
+
+def test_demand_is_shown_in_the_planner_and_a_person_takes_it_in_both_systems(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    assert desk.staff() == {"assigned": 1, "unstaffed": 0}
+    assert (desk.booked(), desk.states()) == ([("8", "E-1001.1.R1", True)], ["assigned"])
+    assert desk.firm.exceptions("staffing") == []
+    (ours,) = [
+        t
+        for t in desk.planner.transport.session.get(
+            f"{desk.sandbox.url}/v3/tasks",
+            timeout=5,
+            headers={"User-Agent": "t (t@t.test)", "Authorization": "Bearer swordfish"},
+        ).json()
+        if t["people_id"] == 8
+    ]
+    assert (ours["hours"], ours["start_date"], ours["end_date"]) == (6.0, "2026-10-01", "2026-12-31")
+
+
+def test_a_second_run_and_a_second_read_change_nothing(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    desk.staff()
+    writes = [s.state()["writes"] for s in (desk.sandbox, desk.firm.kantata)]
+    desk.read()
+    assert desk.staff() == {"assigned": 0, "unstaffed": 0}
+    assert [s.state()["writes"] for s in (desk.sandbox, desk.firm.kantata)] == writes
+    assert desk.booked() == [("8", "E-1001.1.R1", True)]
+
+
+def test_nobody_with_time_is_an_exception_that_ends_when_somebody_is_hired(desk: Desk) -> None:
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    assert desk.staff() == {"assigned": 0, "unstaffed": 1}
+    (told,) = desk.firm.exceptions("staffing")
+    assert (told["record_id"], told["value"], told["owner_team"]) == ("E-1001.1.R1", "role", "resource management")
+    desk.hire(8, "Ben")
+    desk.read()
+    assert desk.staff() == {"assigned": 1, "unstaffed": 0}
+    assert desk.firm.exceptions("staffing") == []
+
+
+def test_hours_booked_by_hand_on_a_project_of_somebody_else_are_not_free(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    task = {"task_id": 900, "project_id": 55, "people_id": 8, "start_date": "2026-11-02", "end_date": "2026-11-02",
+            "hours": 4, "status": 2}  # fmt: skip
+    desk.sandbox.load({"projects": [{"project_id": 55, "name": "Internal"}], "tasks": [task]})
+    desk.read()
+    assert desk.staff() == {"assigned": 0, "unstaffed": 1}
+    assert "short on 1 days from 2026-11-02" in desk.firm.exceptions("staffing")[0]["message"]
+
+
+def test_an_answer_lost_after_the_planner_booked_books_nobody_twice(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    desk.sandbox.arm("POST /v3/tasks", "timeout_after_commit")
+    assert desk.staff() == {"assigned": 1, "unstaffed": 0}
+    desk.read()
+    assert desk.booked() == [("8", "E-1001.1.R1", True)]
+
+
+def test_a_person_the_planner_does_not_know_is_told_and_not_sent(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    with desk.firm.store.transaction("test"):
+        desk.firm.store.run(
+            "update ops.crosswalk set external_id = 'x', kind = 'gone' where kind = 'resource' and system = 'float'"
+        )
+    assert desk.staff() == {"assigned": 0, "unstaffed": 0}
+    (told,) = desk.firm.exceptions("staffing")
+    assert told["message"] == "float does not know 8: create or link it there; the next run assigns it"
+
+
+def test_a_booking_deleted_by_hand_closes_the_request_and_is_told(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    desk.staff()
+    task = desk.firm.store.value("select external_id from ops.crosswalk where kind = 'assignment'")
+    headers = {"User-Agent": "t (t@t.test)", "Authorization": "Bearer swordfish"}
+    desk.planner.transport.session.delete(f"{desk.sandbox.url}/v3/tasks/{task}", headers=headers, timeout=5)
+    assert desk.read()["withdrawn"] == 1
+    assert (desk.booked(), desk.states()) == ([], ["closed"])
+    assert "was taken off P-1001 in float by hand" in desk.firm.exceptions("staffing")[0]["message"]
+    assert desk.staff() == {"assigned": 0, "unstaffed": 0}
