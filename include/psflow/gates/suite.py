@@ -1,8 +1,9 @@
 """
-Run one expectation suite on one frozen batch and return every failing row. Fails closed.
+Run one expectation suite on one frozen batch and return what every check said. Fails closed.
 
 A suite names its table and key in `meta`; the table is a view that shows one batch, chosen by the session setting
-`psflow.batch_id`. Great Expectations takes seconds to load, so it is imported when a gate runs and never before.
+`psflow.batch_id`. Each expectation says in its `meta` what its failure means: `hold_row`, `stop_batch` or `note`.
+Great Expectations takes seconds to load, so it is imported when a gate runs and never before.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import re
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from psflow.errors import ConfigurationError, GateFailed
 
+OnFail = Literal["hold_row", "stop_batch", "note"]
+Outcome = Literal["ok", "held", "noted", "failed"]
+_MEANS: dict[OnFail, Outcome] = {"hold_row": "held", "stop_batch": "failed", "note": "noted"}
 _EVERY_ROW = 1_000_000_000  # without a limit of ours SQL back ends cut the list of failing keys to 20
 
 
@@ -30,12 +34,27 @@ class FailingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """What one expectation said. `field` is empty when it is about the batch; `rows` are those that broke it."""
+
+    rule: str
+    expectation: str
+    field: str
+    says: str
+    on_fail: OnFail
+    outcome: Outcome
+    rows: tuple[FailingRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a suite said about a batch: rows seen, checks evaluated, rows that failed."""
+    """What a suite said about a batch: rows seen, checks evaluated, rows to hold, and why it stops, if it does."""
 
     rows: int
     checks: int
     failing: tuple[FailingRow, ...]
+    results: tuple[Check, ...] = ()
+    stopped: tuple[str, ...] = ()
 
 
 class Gate(Protocol):
@@ -55,14 +74,26 @@ class ExpectationGate:
     def run(self, suite: str, batch_id: str) -> Verdict:
         """Return the verdict. Raises GateFailed on an empty batch, a crashed check or an incomplete list of rows."""
         plan = load(suite)
-        meta = plan["meta"]
-        results = [_Result(r, meta["key"]) for r in _validate(self.url, plan, batch_id)]
+        results = [_Result(r, plan["meta"]["key"]) for r in _validate(self.url, plan, batch_id)]
         for result in results:
             result.must_be_whole(suite)
         rows = next((r.observed for r in results if r.kind == "expect_table_row_count_to_be_between"), None)
         if not rows:
             raise GateFailed(f"{suite}: batch {batch_id} has no rows to judge")
-        return Verdict(int(rows), len(results), tuple(row for r in results for row in r.failing()))
+        return _verdict(plan["meta"], int(rows), tuple(r.check() for r in results))
+
+
+def _verdict(meta: dict[str, Any], rows: int, checks: tuple[Check, ...]) -> Verdict:
+    held = tuple(row for check in checks if check.outcome == "held" for row in check.rows)
+    stopped = [
+        f"{check.rule} ({check.says}): {len(check.rows) or 'the batch as a whole'}"
+        for check in checks
+        if check.outcome == "failed"
+    ]
+    keys = len({row.key for row in held})
+    if rows >= meta.get("held_share_from_rows", 1) and keys > rows * meta["max_held_share"]:
+        stopped.append(f"{keys} of {rows} rows would be held; the limit is {meta['max_held_share']:.0%}")
+    return Verdict(rows, len(checks), held, checks, tuple(stopped))
 
 
 def load(suite: str) -> dict[str, Any]:
@@ -74,8 +105,16 @@ def load(suite: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: no such suite") from None
     except ValueError as error:
         raise ConfigurationError(f"{path}: not JSON: {error}") from None
-    if not plan.get("expectations") or {"table", "key"} - set(plan.get("meta", {})):
-        raise ConfigurationError(f"{path}: a suite needs expectations and, in meta, a table and a key")
+    if not plan.get("expectations") or {"table", "key", "max_held_share"} - set(plan.get("meta", {})):
+        raise ConfigurationError(f"{path}: a suite needs expectations and, in meta, table, key and max_held_share")
+    rules = [expectation.get("meta", {}).get("rule") for expectation in plan["expectations"]]
+    for rule, expectation in zip(rules, plan["expectations"], strict=True):
+        means = expectation.get("meta", {}).get("on_fail")
+        if not rule or rules.count(rule) > 1 or means not in get_args(OnFail):
+            raise ConfigurationError(
+                f"{path}: {expectation.get('type')} has rule {rule!r} and on_fail {means!r}: a rule has a name of its "
+                f"own and on_fail is one of {', '.join(get_args(OnFail))}"
+            )
     return plan
 
 
@@ -116,33 +155,37 @@ class _Result:
     """One expectation's result as the library gives it."""
 
     def __init__(self, result: Any, key: str) -> None:
-        self.kind = result.expectation_config.type
-        self.meta = result.expectation_config.meta or {}
-        self.says = result.expectation_config.description or self.kind
-        self.column = result.expectation_config.kwargs.get("column", "")
+        config = result.expectation_config
+        self.kind = config.type
+        self.rule: str = config.meta["rule"]
+        self.on_fail: OnFail = config.meta["on_fail"]
+        self.says = config.description or self.kind
+        self.column = config.kwargs.get("column", "")
         self.success = bool(result.success)
         self.crashed = result.exception_info.get("raised_exception", True)
         self.observed = result.result.get("observed_value")
-        self.unexpected = result.result.get("unexpected_count", 0)
+        # a condition that fits no row counts to null
+        self.unexpected = result.result.get("unexpected_count", 0) if result.result.get("element_count", 1) else 0
         self.rows = result.result.get("unexpected_index_list") or []
         self.key = key
 
     def must_be_whole(self, suite: str) -> None:
-        """Raise GateFailed unless every failing row is known."""
-        rule = self.meta.get("rule", self.kind)
+        """Raise GateFailed unless the check ran and every failing row is known."""
         if self.crashed:
-            raise GateFailed(f"{suite}: check {rule} ({self.says}) crashed; see the task log")
+            raise GateFailed(f"{suite}: check {self.rule} ({self.says}) crashed; see the task log")
         if len(self.rows) != self.unexpected:
-            raise GateFailed(f"{suite}: check {rule} found {self.unexpected} rows but named {len(self.rows)}")
-        if not self.success and not self.rows:
-            raise GateFailed(f"{suite}: check {rule} ({self.says}) failed on the batch as a whole")
+            raise GateFailed(f"{suite}: check {self.rule} found {self.unexpected} rows but named {len(self.rows)}")
 
-    def failing(self) -> list[FailingRow]:
-        """Return the failing rows; a value is kept as text."""
-        return [
-            FailingRow(str(row[self.key]), self.column, _text(row.get(self.column)), self.meta["rule"], self.says)
+    def check(self) -> Check:
+        """Return what it said; a value is kept as text. What names no row cannot hold one: then the batch stops."""
+        rows = tuple(
+            FailingRow(str(row[self.key]), self.column, _text(row.get(self.column)), self.rule, self.says)
             for row in self.rows
-        ]
+        )
+        outcome: Outcome = "ok"
+        if rows or not self.success:
+            outcome = _MEANS[self.on_fail] if rows or self.on_fail == "note" else "failed"
+        return Check(self.rule, self.kind, self.column, self.says, self.on_fail, outcome, rows)
 
 
 def _text(value: Any) -> str | None:

@@ -1,4 +1,9 @@
-"""Bring a business database to this version. Alembic keeps the order; each step is the plain SQL file beside it."""
+"""
+Bring a business database to this version: every step once, then finance's views as their files say them now.
+
+Alembic keeps the order of the steps; each is the plain SQL file beside it. A view whose columns go or change their type
+breaks its readers: that takes a step which drops it. No step may read a view of `warehouse/metrics`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from alembic import command, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
+from psflow.warehouse import definitions
 
 _HERE = Path(__file__).parent / "migrations"
 
@@ -24,6 +31,8 @@ def upgrade(url: str) -> str:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        for view in definitions.views():
+            _run(connection, view.text)
         return _revision(connection) or ""
 
 
@@ -39,8 +48,12 @@ def pending(url: str) -> list[str]:
 
 def run_sql_beside(step: str) -> None:
     """Run the `.sql` file of a migration step. Called by the step itself."""
+    _run(op.get_bind(), Path(step).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def _run(connection: sqlalchemy.Connection, text: str) -> None:
     # the driver's own cursor: `%` and `:` in the file are the file's, not parameters
-    op.get_bind().connection.driver_connection.execute(Path(step).with_suffix(".sql").read_text(encoding="utf-8"))  # type: ignore[union-attr]
+    connection.connection.driver_connection.execute(text)  # type: ignore[union-attr]
 
 
 def _engine(url: str) -> sqlalchemy.Engine:

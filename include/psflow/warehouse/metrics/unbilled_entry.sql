@@ -1,0 +1,79 @@
+-- Approved billable hours, expenses and money on no invoice, entry by entry, with the reason; the rows behind finance.unbilled.
+-- id:     unbilled_entry.v1
+-- grain:  time or expense entry, project and day that differ from what was invoiced
+-- unit:   hours; money in the contract's currency; days
+-- owner:  finance
+-- source: finance.earned_entry, billing.counted_charge, billing.batch_content, billing.batch, core.time_entry,
+--         core.time_entry_head, core.expense_entry, core.expense_entry_head, core.time_load, ops.exceptions
+create or replace view finance.unbilled_entry as
+with invoiced as (
+    select 'time' as kind, time_entry_id as source_id, project_code, worked_on, currency, sum(minutes) / 60.0 as hours, sum(amount) as amount
+    from billing.counted_charge
+    group by time_entry_id, project_code, worked_on, currency
+),
+gap as (
+    select earned.kind, earned.source_id, earned.load_id, earned.project_code, earned.worked_on, earned.currency, earned.missing,
+           earned.hours - case when earned.missing is null then coalesce(invoiced.hours, 0) else 0 end as hours,
+           earned.amount - coalesce(invoiced.amount, 0) as amount, false as is_held
+    from finance.earned_entry earned
+    left join invoiced using (kind, source_id, project_code, worked_on)
+    where not earned.is_opening and (earned.missing is not null or earned.amount <> coalesce(invoiced.amount, 0))
+    union all  -- invoiced, and not to be billed like that any more
+    select invoiced.kind, invoiced.source_id, null, invoiced.project_code, invoiced.worked_on, invoiced.currency, null,
+           -invoiced.hours, -invoiced.amount, false
+    from invoiced
+    where invoiced.amount <> 0
+      and not exists (select from finance.earned_entry earned
+                      where (earned.kind, earned.source_id, earned.project_code, earned.worked_on)
+                          = (invoiced.kind, invoiced.source_id, invoiced.project_code, invoiced.worked_on)
+                        and earned.missing is null and not earned.is_opening)
+    union all  -- never passed the gate of its load: hours are said, money is not
+    select 'time', time_entry_id, load_id, project_code, worked_on, null, null, minutes / 60.0, null, true
+    from core.time_entry_head
+    join core.time_entry using (time_entry_id)
+    where version = latest_version and state = 'held' and passed_version is null and is_approved and is_billable
+    union all
+    select 'expense', expense_entry_id, load_id, project_code, spent_on, null, null, 0, null, true
+    from core.expense_entry_head
+    join core.expense_entry using (expense_entry_id)
+    where version = latest_version and state = 'held' and passed_version is null and is_approved and is_billable
+),
+batch as (
+    select content.time_entry_id, max(content.batch_id) as batch_id
+    from billing.batch_content content
+    join billing.batch using (batch_id)
+    where batch.state in ('frozen', 'checked', 'submitted', 'approved')
+    group by content.time_entry_id
+)
+select gap.kind, gap.source_id, project.engagement_id, contract.legal_entity_id, gap.project_code, gap.worked_on,
+       case when gap.missing is not null then 'no rate'
+            when gap.is_held or exists (
+                select from ops.exceptions held
+                where held.state <> 'resolved' and held.rule = 'billing'
+                  and ((held.entity = gap.kind || '_entry' and held.record_id = gap.source_id)
+                       or (held.entity = 'project' and held.record_id = gap.project_code))) then 'held'
+            when gap.amount < 0 then 'credit'
+            when exists (
+                select from billing.batch posted
+                join core.time_load load on load.load_id = gap.load_id and load.loaded_at > posted.frozen_at
+                where posted.legal_entity_id = contract.legal_entity_id and posted.state = 'posted'
+                  and gap.worked_on < (posted.period || '-01')::date + interval '1 month') then 'late'
+            else 'waiting batch' end as reason,
+       round(gap.hours, 4) as hours, gap.amount, coalesce(gap.currency, contract.currency) as currency, current_date - gap.worked_on as age_days, batch.batch_id
+from gap
+left join core.project using (project_code)
+left join core.contract using (engagement_id)
+left join batch on gap.kind = 'time' and batch.time_entry_id = gap.source_id;
+comment on column finance.unbilled_entry.kind is 'time or expense.';
+comment on column finance.unbilled_entry.source_id is 'The entry as the PSA knows it.';
+comment on column finance.unbilled_entry.engagement_id is 'The won deal; null when the entry is on no project of ours.';
+comment on column finance.unbilled_entry.legal_entity_id is 'The company of ours that invoices.';
+comment on column finance.unbilled_entry.project_code is 'The project; null when the entry is on none of ours.';
+comment on column finance.unbilled_entry.worked_on is 'Day of the work or the expense.';
+comment on column finance.unbilled_entry.reason is
+    'no rate: the rate card has no price, or an expense is in another currency than its contract; held: a gate or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
+comment on column finance.unbilled_entry.hours is 'Hours to bill less hours invoiced; below zero for a credit.';
+comment on column finance.unbilled_entry.amount is 'Money to bill less money invoiced, in currency; null while nobody can say, never 0.';
+comment on column finance.unbilled_entry.currency is 'Currency of the contract.';
+comment on column finance.unbilled_entry.age_days is 'Calendar days since the work.';
+comment on column finance.unbilled_entry.batch_id is 'The open batch that would bill it; null when none does yet.';
