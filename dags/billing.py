@@ -4,8 +4,8 @@
 What should be billed and was not, of one legal entity up to the end of a period, becomes posted invoices in Tryton, one
 a project. Started by a person, who names the legal entity; nothing to bill ends green with all skipped. Owner: finance.
 
-**If it fails**, nothing is posted that two people did not approve. One run at a time; a new one freezes anew what is
-still unbilled, so a run that waits for nobody is marked failed and triggered again.
+**If it fails**, nothing is posted that two people did not approve. Each legal entity has one open batch; a new run
+freezes anew what is still unbilled, and the batch that waited before is stale. Entities do not wait for each other.
 
 - **`freeze`**: correct the conf, trigger a new run. Hours without a rate are in `finance.open_exception` (rule `rate`).
 - **`gate`**: no verdict to trust, or all held: see `finance.open_exception` (rule `billing`), then trigger a new run.
@@ -31,7 +31,7 @@ with DAG(
     "billing",
     schedule=None,
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=8,
     params={"legal_entity_id": Param(type="string", minLength=1), "period": PERIOD, "invoiced_on": DAY},
     default_args={"owner": "finance", **RETRIES},
     tags=["process:billing", "writes:erp", "owner:finance"],

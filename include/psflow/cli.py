@@ -10,6 +10,9 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,12 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from psflow.errors import ConfigurationError, PsflowError
+from psflow.errors import ConfigurationError, PsflowError, TransientError
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from psflow.config import Config
     from psflow.sandbox.stack import Stack
+    from psflow.store.connection import Store
 
 DOWN = "the stack is down; start it with `psflow up`"
 
@@ -69,9 +74,10 @@ def down(forget: Annotated[bool, typer.Option(help="Also delete what the stack k
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say what runs. Exit code 1 unless everything is healthy."""
-    rows = _stack().status()
+    stack = _stack()
+    rows = stack.status()
     if as_json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(rows | _business(stack), indent=1, default=str))
     else:
         table = Table("service", "state", "pid", "address", box=None, pad_edge=False)
         for name, row in rows.items():
@@ -148,6 +154,67 @@ def trace(identifier: Annotated[str, typer.Argument(help="Deal, engagement, proj
     from psflow.trace import show
 
     show(identifier)
+
+
+@app.command()
+def release(
+    keys: Annotated[list[str], typer.Argument(help="Keys of proposed effects, as the run's log names them.")],
+    person: Annotated[str, typer.Option("--as", help="Airflow user of who releases; see people in psflow.yaml.")],
+) -> None:
+    """Let proposed effects out (mode `propose`); the next run sends them."""
+    from psflow.flows.modes import release
+
+    with _store() as (store, policy):
+        count = release(store, keys, policy.person_of(person).person)
+    print(f"{count} of {len(keys)} released")
+
+
+@app.command()
+def opening_balances(
+    file: Annotated[Path, typer.Argument(help="CSV: project_code, as_of, hours, amount, currency.")],
+) -> None:
+    """Load what was billed elsewhere before psflow. Exit code 1 when a line is wrong; the others are in."""
+    from psflow.flows.opening import load
+
+    with _store() as (store, _):
+        loaded, wrong = load(store, file)
+    print(f"{loaded} opening balances are new")
+    for line in wrong:
+        _console(stderr=True).print(_plain(line), soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _store() -> Iterator[tuple[Store, Config]]:
+    """Open the business database of the local stack, as the role that flows run as."""
+    from psflow import config
+    from psflow.store.connection import Store
+
+    stack = _stack()
+    if not stack.postgres.running:
+        raise ConfigurationError(DOWN)
+    policy = config.load(stack.project / "psflow.yaml")
+    with Store.open(stack.database_url("psflow_app"), policy.region) as store:
+        yield store, policy
+
+
+def _business(stack: Stack) -> dict[str, Any]:
+    """Return where the business stands (engagements, streams, effects, exceptions) while its database is up."""
+    import psycopg
+
+    from psflow import config
+    from psflow.store.connection import Store
+    from psflow.store.workflow import overview
+
+    if not stack.postgres.running:
+        return {}
+    region = config.load(stack.project / "psflow.yaml").region
+    try:
+        with Store.open(stack.database_url("psflow_app"), region) as store:
+            return {"business": overview(store)}
+    except (TransientError, psycopg.errors.UndefinedTable):  # it is being started or made at this moment
+        return {}
 
 
 def _stack() -> Stack:

@@ -23,6 +23,7 @@ Rule = Literal[
 Mode = Literal["observe", "propose", "post"]
 OwnedEntity = Literal["customer", "resource"]
 Step = Literal["submit", "approve"]
+Duty = Literal["submit", "approve", "exceptions"]
 Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$", max_length=254)]
 
 
@@ -32,7 +33,7 @@ class Person(Record):
     person: Id
     airflow_user: Id
     teams: tuple[str, ...]
-    may: tuple[Step | Literal["exceptions"], ...] = ()  # exceptions: work on those of every team
+    may: tuple[Duty, ...] = ()  # exceptions: work on those of every team
 
 
 class Route(Record):

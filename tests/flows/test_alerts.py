@@ -123,7 +123,8 @@ def test_each_team_gets_its_own_with_money_by_currency_and_links(
     store: Store, config: Config, sent: list[Message], tell: Callable[[], dict[str, int]]
 ) -> None:
     yen = Finding("rate", "time_entry", "79", "role", "Partner", "no JPY rate", None, Decimal(1000), "JPY")
-    find(store, config, NO_RATE, yen, HELD)
+    find(store, config, NO_RATE)
+    find(store, config, yen, HELD)
     tell()
     finance, pmo = sent
     assert (finance.team, pmo.team) == ("finance", "pmo")

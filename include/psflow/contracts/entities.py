@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from psflow.contracts.values import Amount, Currency, Hours, Id, Instant, Period, Record
 
@@ -173,8 +173,16 @@ class InvoiceLine(Record):
     amount: Amount
 
 
+class InvoiceExpenses(Record):
+    """Expenses of one category at cost, as one line of the ERP's invoice."""
+
+    line_key: Id
+    category: str
+    amount: Amount
+
+
 class Invoice(Record):
-    """The ERP's document for one project and batch. Owner: ERP once posted."""
+    """The ERP's document for one project and batch: at least one line of hours or of expenses. Owner: ERP once posted."""
 
     invoice_key: Id = Field(description="our reference, carried by the ERP's document")
     project_code: Id
@@ -182,4 +190,11 @@ class Invoice(Record):
     legal_entity_id: Id
     currency: Currency
     invoiced_on: dt.date
-    lines: tuple[InvoiceLine, ...] = Field(min_length=1)
+    lines: tuple[InvoiceLine, ...] = ()
+    expenses: tuple[InvoiceExpenses, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_something(self) -> Invoice:
+        if not self.lines and not self.expenses:
+            raise ValueError("lines: an invoice has at least one line of hours or of expenses")
+        return self

@@ -18,7 +18,7 @@ class Record(BaseModel):
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
 Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=4, description="in the currency beside it")]
-Hours = Annotated[Decimal, Field(max_digits=8, decimal_places=4, description="worked or billed hours")]
+Hours = Annotated[Decimal, Field(max_digits=12, decimal_places=4, description="worked or billed hours")]
 DayHours = Annotated[Decimal, Field(ge=0, le=24, max_digits=4, decimal_places=2, description="hours of one day")]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from psflow.config import Config, Step
-from psflow.contracts import Period
+from psflow.contracts import LegalEntity, Period
 from psflow.errors import ConfigurationError, GateFailed
 from psflow.flows.gate import judge
 from psflow.gates.suite import Gate, Verdict
@@ -20,6 +20,7 @@ from psflow.store import exceptions, gate_runs
 from psflow.store.connection import Row, Store, sql
 
 SUITE = "billing/batch"
+_EXPENSE = "expense:"  # begins the entry_key of an expense; an hour's is its id
 _RESULT: dict[Step, str] = {"submit": "submitted", "approve": "approved"}
 
 
@@ -28,18 +29,16 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     Freeze what should be billed up to the end of `period` and was not, and return the batch's id; None when nothing.
 
     A batch of this period that is being posted is returned as it is; one that waits for a decision becomes stale: the
-    new one holds all of it. Hours without a rate, and projects that would be credited below zero, become exceptions.
-    Raises GateFailed while a batch of another period is being posted.
+    new one holds all of it. Hours without a rate, expenses without an exchange rate, and projects that would be credited
+    below zero, become exceptions. Raises ConfigurationError for a legal entity that psflow.yaml does not have, GateFailed
+    while a batch of another period is being posted.
     """
-    if legal_entity_id not in {e.legal_entity_id for e in config.legal_entities}:
-        raise ConfigurationError(
-            f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf"
-        )
+    entity = config.legal_entity(legal_entity_id)
     with store.transaction("billing.freeze"):
         alone(store, legal_entity_id)
         if released := _released(store, legal_entity_id, period):
             return released
-        stage_difference(store, legal_entity_id, period.end)
+        stage_difference(store, entity, period.end)
         _report_left_out(store, config, legal_entity_id, period.end)
         store.run(
             "update billing.batch set state = 'stale' where legal_entity_id = %(entity)s "
@@ -69,33 +68,37 @@ def _released(store: Store, legal_entity_id: str, period: Period) -> str | None:
     return str(found["batch_id"]) if found else None
 
 
-def stage_difference(store: Store, legal_entity_id: str, until: dt.date) -> None:
+def stage_difference(store: Store, entity: LegalEntity, until: dt.date) -> None:
     """Stage, for this transaction, what should be billed less what was, in `billing_difference`."""
     store.run(sql("warehouse.billing", "staging"))
-    store.run(sql("warehouse.billing", "difference"), entity=legal_entity_id, until=until)
+    store.run(
+        sql("warehouse.billing", "difference"),
+        entity=entity.legal_entity_id,
+        starts_on=entity.billing_starts_on,
+        until=until,
+    )
     store.run("analyze billing_difference")
 
 
 def _report_left_out(store: Store, config: Config, legal_entity_id: str, until: dt.date) -> None:
     scope: dict[str, Any] = {"entity": legal_entity_id, "until": until}
-    store.run(sql("warehouse.billing", "resolve_held"), **scope)
+    store.run(sql("warehouse.billing", "resolve_entries"), **scope)
     store.run(sql("warehouse.billing", "resolve_void"), **scope)
-    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by time_entry_id")
+    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by entry_key")
     credits = _set_credits_aside(store)
-    findings = [
-        exceptions.Finding(
-            "rate",
-            "time_entry",
-            r["time_entry_id"],
-            "role",
-            r["role"],
-            f"no {r['currency']} rate for {r['role']} on {r['worked_on']} on the rate card of {r['project_code']}",
-        )
-        for r in unrated
-    ] + [_credit(r) for r in credits]
-    exceptions.open_all(store, config, findings)
-    store.run(sql("warehouse.billing", "resolve_rates"))
+    exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_credit, credits)])
     store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
+
+
+def _unrated(row: Row) -> exceptions.Finding:
+    if row["source"] == "time":
+        said = "no {currency} rate for {role} on {worked_on} on the rate card of {project_code}".format(**row)
+        return exceptions.Finding("rate", "time_entry", row["time_entry_id"], "role", row["role"], said)
+    said = "no exchange rate from {cost_currency} to {currency} on or before {worked_on}; enter it in the ERP".format(**row)
+    return exceptions.Finding(
+        "rate", "expense_entry", row["expense_entry_id"], "currency", row["cost_currency"], said,
+        amount_at_risk=row["cost"], currency=row["cost_currency"],
+    )  # fmt: skip
 
 
 def _set_credits_aside(store: Store) -> list[Row]:
@@ -145,12 +148,11 @@ def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str
     failing = sorted({row.key for row in verdict.failing})
     sunk = _hold(store, batch_id, failing)
     findings = [
-        exceptions.Finding("billing", "time_entry", row.key, row.field, row.value, f"{row.rule}: {row.says}")
+        exceptions.Finding("billing", *_entry(row.key), row.field, row.value, f"{row.rule}: {row.says}")
         for row in verdict.failing
     ]
-    findings += [_credit(row) for row in sunk]
-    exceptions.open_all(store, config, findings)
-    exceptions.resolve(store, "billing", "time_entry", _clean(store, batch_id))
+    exceptions.open_all(store, config, findings + [_credit(row) for row in sunk])
+    _resolve_clean(store, batch_id)
     content = _content_hash(store, batch_id)
     if content is None:
         gate_runs.record_failure(store, SUITE, batch_id, "every line is held")
@@ -173,11 +175,16 @@ def _hold(store: Store, batch_id: str, failing: list[str]) -> list[Row]:
     return sunk
 
 
-def _clean(store: Store, batch_id: str) -> list[str]:
-    found = store.rows(
-        "select distinct time_entry_id from billing.batch_content where batch_id = %(batch)s", batch=batch_id
-    )
-    return [row["time_entry_id"] for row in found]
+def _entry(key: str) -> tuple[str, str]:
+    """Return entity and record id of what a line bills."""
+    return ("expense_entry", key.removeprefix(_EXPENSE)) if key.startswith(_EXPENSE) else ("time_entry", key)
+
+
+def _resolve_clean(store: Store, batch_id: str) -> None:
+    rows = store.rows("select distinct entry_key from billing.batch_content where batch_id = %(batch)s", batch=batch_id)
+    clean = [_entry(row["entry_key"]) for row in rows]
+    for entity in ("time_entry", "expense_entry"):
+        exceptions.resolve(store, "billing", entity, [record for of, record in clean if of == entity])
 
 
 def summary(store: Store, batch_id: str) -> dict[str, str | int]:

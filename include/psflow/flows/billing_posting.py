@@ -32,7 +32,7 @@ def release(store: Store, config: Config, erp: Erp, batch_id: str) -> int:
     if find(store, batch_id)["state"] not in ("released", "posted"):
         try:
             with store.transaction("billing.release"):
-                _release(store, erp, batch_id)
+                _release(store, config, erp, batch_id)
         except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation) as error:
             raise GateFailed(f"batch {batch_id} is not posted: {error.diag.message_primary}") from None
         except _Stale:
@@ -49,14 +49,14 @@ class _Stale(GateFailed):
     """What was frozen is not what would be frozen now."""
 
 
-def _release(store: Store, erp: Erp, batch_id: str) -> None:
+def _release(store: Store, config: Config, erp: Erp, batch_id: str) -> None:
     alone(store, find(store, batch_id)["legal_entity_id"])
     batch = find(store, batch_id)
     if batch["state"] in ("released", "posted"):  # by another run, a moment ago
         return
     if batch["state"] != "approved":
         raise GateFailed(f"batch {batch_id} is {batch['state']}, not approved; nothing is posted")
-    _refuse_moved(store, batch)
+    _refuse_moved(store, config, batch)
     store.run(sql("warehouse.billing", "invoices"), batch=batch_id)
     store.run(sql("warehouse.billing", "invoice_lines"), batch=batch_id)
     store.run(sql("warehouse.billing", "charges"), batch=batch_id)
@@ -72,8 +72,8 @@ def _release(store: Store, erp: Erp, batch_id: str) -> None:
     store.run("update billing.batch set state = 'released' where batch_id = %(batch)s", batch=batch_id)
 
 
-def _refuse_moved(store: Store, batch: Row) -> None:
-    stage_difference(store, batch["legal_entity_id"], Period(name=batch["period"]).end)
+def _refuse_moved(store: Store, config: Config, batch: Row) -> None:
+    stage_difference(store, config.legal_entity(batch["legal_entity_id"]), Period(name=batch["period"]).end)
     moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
     if moved:
         some = ", ".join(moved[:5])
@@ -89,8 +89,9 @@ def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:
             f"invoice {row['invoice_key']}: customer {row['customer_id']} is not in {erp.key}; activate the deal"
         )
     lines = store.rows(sql("warehouse.billing", "document_lines"), invoice=row["invoice_key"])
+    spent = store.rows(sql("warehouse.billing", "document_expenses"), invoice=row["invoice_key"])
     fields = ("invoice_key", "project_code", "legal_entity_id", "currency", "invoiced_on")
-    invoice = Invoice(customer_ref=party, lines=tuple(lines), **{f: row[f] for f in fields})
+    invoice = Invoice(customer_ref=party, lines=tuple(lines), expenses=tuple(spent), **{f: row[f] for f in fields})
     return invoice.model_dump(mode="json")
 
 

@@ -1,4 +1,4 @@
-"""Prove the numbers: read the ERP's documents back and tie hours, charges, lines, documents and ledger to the cent."""
+"""Prove the numbers: read the ERP's documents back and tie hours, expenses, charges, lines, documents, ledger to the cent."""
 
 from __future__ import annotations
 
@@ -62,7 +62,11 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
     with store.transaction("reconciliation.tie_out"):
         # everything is compared: before there are statistics, a guess of one row would loop over all of it
         store.run("set local enable_nestloop = off")
-        store.run(sql("warehouse.reconciliation", "tie_out"))
+        store.run(
+            sql("warehouse.reconciliation", "tie_out"),
+            entities=[entity.legal_entity_id for entity in config.legal_entities],
+            starts=[entity.billing_starts_on for entity in config.legal_entities],
+        )
         breaks = store.rows(
             "select * from finance.invoice_tie_out where status is distinct from 'tied' order by step, record_id"
         )

@@ -20,7 +20,7 @@ from psflow.store import crosswalk, exceptions, ownership
 from psflow.store.connection import Row, Store, sql
 from psflow.systems.ports import Hr, PlannedPerson, Planner, System
 
-_BACK, _AHEAD = dt.timedelta(days=550), dt.timedelta(days=400)  # what metrics look back on and staffing looks ahead to
+_BACK, _AHEAD = dt.timedelta(days=1826), dt.timedelta(days=400)  # what metrics look back on, and staffing ahead
 
 
 def pull_hr(store: Store, config: Config, hr: Hr) -> Counts:

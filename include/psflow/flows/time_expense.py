@@ -1,133 +1,147 @@
 """
-Approved time on its way to billing: stream it in, keep what changed, let the gate split it.
+Approved time and expenses on their way to billing: stream them in, keep what changed, let the gate split it.
 
-Rows are frozen in `core.time_entry` under the load that brought them; billing uses a version only after its gate.
+Rows are frozen in `core.time_entry` and `core.expense_entry` under the load that brought them; billing uses a version
+only after its gate. Both take the same way; the SQL of each is the folder of its name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from typing import Literal
 
 from psflow.config import Config
 from psflow.errors import GateFailed
 from psflow.flows.gate import judge
-from psflow.flows.reading import keep_raw
+from psflow.flows.reading import findings, keep_raw
 from psflow.gates.suite import Gate
 from psflow.store import crosswalk, exceptions, gate_runs
 from psflow.store.connection import Store, sql
-from psflow.systems.ports import BadRow, Psa
+from psflow.systems.ports import BadRow, ExpensePage, Psa, TimePage
 
-SUITE = "time_expense/time_entry"
-_STREAM = "time_entry"
+Kind = Literal["time_entry", "expense_entry"]
 _FEW, _SHARE = 20, 10  # more missing at once than this many, and than a tenth of all, is not believed
 
 
 def load(store: Store, config: Config, psa: Psa) -> dict[str, int]:
     """
-    Read entries changed since the last load and keep new versions of those that differ; return counts.
+    Read time entries changed since the last load and keep new versions of those that differ; return counts.
 
     One transaction with its watermark: a load that dies is a load that never was. Entries the gate held are
     resolved again, since their project or person may be known by now. Then entries of open periods that the PSA has
     no more are marked as gone: it leaves no trace of what was deleted.
     """
-    read, bad = 0, list[BadRow]()
+    counts = _load(store, config, psa, "time_entry", psa.time_entries(crosswalk.read_since(store, psa, "time_entry")))
+    return counts | {"gone": _find_gone(store, config, psa, "time_entry", psa.time_entry_ids)}
+
+
+def load_expenses(store: Store, config: Config, psa: Psa) -> dict[str, int]:
+    """
+    Read all expenses and keep new versions of those that differ, as `load` does; return counts.
+
+    All of them every time: they are few, and only a complete read says which were deleted.
+    """
+    present = set[str]()
+    counts = _load(store, config, psa, "expense_entry", _noted(psa.expenses(None), present))
+    return counts | {"gone": _find_gone(store, config, psa, "expense_entry", lambda _: present)}
+
+
+def _noted(pages: Iterator[ExpensePage], present: set[str]) -> Iterator[ExpensePage]:
+    for page in pages:
+        present.update(row.expense_entry_id for row in page.rows)
+        present.update(bad.record_id for bad in page.bad)
+        yield page
+
+
+def _load(
+    store: Store, config: Config, psa: Psa, kind: Kind, pages: Iterator[TimePage] | Iterator[ExpensePage]
+) -> dict[str, int]:
+    read, bad, folder = 0, list[BadRow](), f"warehouse.time_expense.{kind}"
     with store.transaction("time_expense.load"):
-        store.run(sql("warehouse.time_expense", "staging"))
-        since = crosswalk.read_since(store, psa, _STREAM)
-        with store.copy(sql("warehouse.time_expense", "copy")) as stream:
-            for page in psa.time_entries(since):
+        store.run(sql(folder, "staging"))
+        with store.copy(sql(folder, "copy")) as stream:
+            for page in pages:
                 for row in page.rows:
                     stream.write_row(row)
                 read += len(page.rows)
                 bad += page.bad
-        store.run("analyze time_staging")
-        merged = store.row(sql("warehouse.time_expense", "merge"), system=psa.key, instance=psa.instance)
-        _set_aside(store, config, psa, bad)
-        if merged and merged["read_to"]:
-            crosswalk.read_to(store, psa, _STREAM, merged["read_to"])
-    changed = merged["changed"] if merged else 0
-    return {"read": read, "changed": changed, "out_of_shape": len(bad), "gone": _find_gone(store, config, psa)}
+        store.run("analyze entry_staging")
+        merged = store.row(sql(folder, "merge"), system=psa.key, instance=psa.instance) or {}
+        _set_aside(store, config, psa, kind, bad)
+        if merged["read_to"]:
+            crosswalk.read_to(store, psa, kind, merged["read_to"])
+    return {"read": read, "changed": merged["changed"], "out_of_shape": len(bad)}
 
 
-def _find_gone(store: Store, config: Config, psa: Psa) -> int:
-    """Compare the open work dates with a complete read; too many missing is an exception, and nothing is marked."""
-    worked_from = store.value(sql("warehouse.time_expense", "open_from"))
+def _find_gone(
+    store: Store, config: Config, psa: Psa, kind: Kind, listed: Callable[[dt.date], Collection[str] | Iterator[str]]
+) -> int:
+    """Compare the open days with a complete read; too many missing is an exception, and nothing is marked."""
+    folder = f"warehouse.time_expense.{kind}"
+    worked_from = store.value(sql(folder, "open_from"))
     if worked_from is None:
         return 0
-    present = set(psa.time_entry_ids(worked_from))
-    found = store.row(sql("warehouse.time_expense", "missing"), present=list(present), worked_from=worked_from) or {}
+    read = {"present": sorted(set(listed(worked_from))), "worked_from": worked_from}
+    found = store.row(sql(folder, "missing"), **read) or {}
     if found["missing"] <= max(_FEW, found["known"] // _SHARE):
-        with store.transaction("time_expense.believed"):
-            exceptions.resolve(store, "record", _STREAM, ["*"])
-        return mark_gone(store, present, worked_from)
+        with store.transaction("time_expense.gone"):
+            exceptions.resolve(store, "record", kind, ["*"])
+            return store.run(sql(folder, "gone"), **read)
     said = (
-        f"{psa.key}: {found['missing']} of {found['known']} entries since {worked_from} are missing at once, and none "
-        "is taken as deleted; is the API user still an account administrator?"
+        f"{psa.key}: {found['missing']} of {found['known']} {'entries' if kind == 'time_entry' else 'expenses'} since "
+        f"{worked_from} are missing at once, and none is taken as deleted; is the API user still an account "
+        "administrator?"
     )
     with store.transaction("time_expense.missing"):
-        many = exceptions.Finding("record", _STREAM, "*", "deleted", str(found["missing"]), said)
+        many = exceptions.Finding("record", kind, "*", "deleted", str(found["missing"]), said)
         exceptions.open_all(store, config, [many])
     return 0
 
 
-def mark_gone(store: Store, present_ids: Collection[str], worked_from: dt.date) -> int:
+def _set_aside(store: Store, config: Config, psa: Psa, kind: Kind, bad: list[BadRow]) -> None:
+    keep_raw(store, psa, kind, [(b.record_id, b.payload) for b in bad])
+    exceptions.open_all(store, config, findings(psa, kind, bad))
+    store.run(sql(f"warehouse.time_expense.{kind}", "readable_again"), system=psa.key)
+
+
+def check(store: Store, config: Config, gate: Gate, kind: Kind = "time_entry") -> dict[str, int]:
     """
-    Take back what the PSA has no more; return how many entries got a new version.
-
-    `present_ids`: every entry the PSA has that was worked on `worked_from` or later. One that is missing becomes not
-    approved, so that billing reverses it; one that was missing and is there again becomes what it was.
-    """
-    with store.transaction("time_expense.gone"):
-        return store.run(sql("warehouse.time_expense", "gone"), present=list(present_ids), worked_from=worked_from)
-
-
-def _set_aside(store: Store, config: Config, psa: Psa, bad: list[BadRow]) -> None:
-    keep_raw(store, psa, _STREAM, [(b.record_id, b.payload) for b in bad])
-    findings = [
-        exceptions.Finding("record", _STREAM, b.record_id, "payload", None, f"{psa.key}: {b.problem}") for b in bad
-    ]
-    exceptions.open_all(store, config, findings)
-    store.run(sql("warehouse.time_expense", "readable_again"), system=psa.key)
-
-
-def check(store: Store, config: Config, gate: Gate) -> dict[str, int]:
-    """
-    Let the gate split every load it has not judged; return entries passed and held, now and in all.
+    Let the gate split every load of one kind it has not judged; return entries passed and held, now and in all.
 
     A gate that fails or cannot be run leaves its load pending, and none of it is billed; the other loads go on. Raises
     GateFailed then, once they are judged.
     """
-    loads = store.rows(sql("warehouse.time_expense", "pending_loads"))
+    loads = store.rows(sql(f"warehouse.time_expense.{kind}", "pending_loads"))
     passed, failed = 0, list[str]()
     for row in loads:
         try:
-            passed += _check_load(store, config, gate, str(row["load_id"]))
+            passed += _check_load(store, config, gate, kind, str(row["load_id"]))
         except GateFailed as error:
             failed.append(str(error))
     if failed:
         raise GateFailed(f"{len(failed)} of {len(loads)} loads wait, {passed} entries passed: {'; '.join(failed)}")
-    held: int = store.value("select count(*) from core.time_entry_head where state = 'held'")
-    return {"passed": passed, "held": held}
+    return {"passed": passed, "held": store.value(sql(f"warehouse.time_expense.{kind}", "held"))}
 
 
-def _check_load(store: Store, config: Config, gate: Gate, load_id: str) -> int:
+def _check_load(store: Store, config: Config, gate: Gate, kind: Kind, load_id: str) -> int:
+    suite = f"time_expense/{kind}"
     content = store.value("select core.load_hash(%(load)s)", load=load_id)
-    verdict = judge(store, gate, SUITE, load_id, lambda: store.value("select core.load_hash(%(load)s)", load=load_id))
+    verdict = judge(store, gate, suite, load_id, lambda: store.value("select core.load_hash(%(load)s)", load=load_id))
     failing = sorted({row.key for row in verdict.failing})
     with store.transaction("time_expense.verdict"):
         gate_runs.record(
-            store, SUITE, load_id, content, verdict.rows, len(failing), verdict.checks, verdict.failing, verdict.results
+            store, suite, load_id, content, verdict.rows, len(failing), verdict.checks, verdict.failing, verdict.results
         )
-        split = store.row(sql("warehouse.time_expense", "split"), load=load_id, failing=failing)
-        held = set(split["held"]) if split else set()
+        split = store.row(sql(f"warehouse.time_expense.{kind}", "split"), load=load_id, failing=failing) or {}
+        held = set(split["held"])
         exceptions.open_all(
             store,
             config,
             [
-                exceptions.Finding("time_entry", _STREAM, row.key, row.field, row.value, f"{row.rule}: {row.says}")
+                exceptions.Finding(kind, kind, row.key, row.field, row.value, f"{row.rule}: {row.says}")
                 for row in verdict.failing
                 if row.key in held
             ],
         )
-    return int(split["passed"]) if split else 0
+    return int(split["passed"])

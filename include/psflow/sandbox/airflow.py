@@ -32,7 +32,9 @@ COMPONENTS = {
     "dag-processor": [],
     "triggerer": ["--skip-serve-logs"],
 }
-USERS = {"admin": "admin", "engineer": "op", "paula": "viewer", "fiona": "user", "frank": "user"}  # login -> role
+USERS = {  # login -> role
+    "admin": "admin", "engineer": "op", "paula": "viewer", "petra": "user", "fiona": "user", "frank": "user",
+}  # fmt: skip
 _HOME = "AIRFLOW_HOME"
 
 

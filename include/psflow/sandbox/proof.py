@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from psflow import config
-from psflow.sandbox import firm
+from psflow.sandbox import meridian
 from psflow.sandbox.vendors import VENDORS
 from psflow.systems.transport import Transport
 from psflow.systems.tryton.client import Tryton
@@ -26,13 +26,17 @@ order by 1, 2
 """
 
 
-def erp(stack: Stack) -> Tryton:
-    """Return the ERP as the pipeline sees it."""
-    profile = config.load(stack.project / "psflow.yaml").systems["tryton"]
-    transport = Transport("tryton", stack.tryton.url, profile.deadline_s)
-    return Tryton(
-        transport, profile, stack.tryton.login, stack.tryton.password, stack.tryton.database, stack.tryton.company
-    )
+def erps(stack: Stack) -> list[Tryton]:
+    """Return the ERP as the pipeline sees it, one for each legal entity's books."""
+    policy = config.load(stack.project / "psflow.yaml")
+    transport = Transport("tryton", stack.tryton.url, policy.systems["tryton"].deadline_s)
+    return [
+        Tryton(
+            transport, policy.systems["tryton"], stack.tryton.login, stack.tryton.password, stack.tryton.database,
+            entity.erp_company,
+        )
+        for entity in policy.legal_entities
+    ]  # fmt: skip
 
 
 def digest(stack: Stack) -> dict[str, str]:
@@ -44,7 +48,7 @@ def digest(stack: Stack) -> dict[str, str]:
             found[f"{schema}.{table}"] = str(
                 (db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0]
             )
-    found |= {f"tryton {model}": str(newest) for model, newest in erp(stack).newest_write().items()}
+    found |= {f"tryton {model}": str(newest) for model, newest in erps(stack)[0].newest_write().items()}
     return found | {f"{vendor} writes": str(stack.vendors.state(vendor)["writes"]) for vendor in VENDORS}
 
 
@@ -62,19 +66,30 @@ def measure(stack: Stack) -> dict[str, Any]:
             "time_entries_loaded": one("select count(*) from core.time_entry_head"),
             "time_entries_held": one("select count(*) from core.time_entry_head where state = 'held'"),
             "charges": one("select count(*) from billing.charge"),
+            "expenses_loaded": one("select count(*) from core.expense_entry_head"),
+            "assignments": one("select count(*) from core.assignment where request_id is not null and is_confirmed"),
+            "requests_unstaffed": one("select count(*) from core.resource_request where state = 'unstaffed'"),
+            "awaiting_approval": one("select count(*) from billing.batch where state in ('checked', 'submitted')"),
             "exceptions_open": one("select count(*) from ops.exceptions where state = 'open'"),
             "tie_out_comparisons": one("select count(*) from finance.invoice_tie_out"),
             "tie_out_breaks": one("select count(*) from finance.invoice_tie_out where status is distinct from 'tied'"),
             "effects_open": one("select count(*) from ops.effect where state <> 'done'"),
         }
-        invoiced = db.execute("select currency, sum(amount) from billing.invoice group by 1 order by 1").fetchall()
-        references = [key for (key,) in db.execute("select invoice_key from billing.invoice order by 1").fetchall()]
-    documents = erp(stack).invoices(references)
+        invoiced = db.execute("select currency, sum(amount) from billing.live_invoice group by 1 order by 1").fetchall()
+        by_team = db.execute(
+            "select owner_team, count(*) from ops.exceptions where state = 'open' group by 1 order by 1"
+        )
+        teams: dict[str, int] = dict(by_team.fetchall())
+        references = [
+            key for (key,) in db.execute("select invoice_key from billing.live_invoice order by 1").fetchall()
+        ]
+    documents = [document for books in erps(stack) for document in books.invoices(references)]
     posted = [d for d in documents if d.state in ("posted", "paid")]
     return counts | {
         "invoices_posted": len(posted),
         "erp_documents": len(documents),
-        "erp_projects": erp(stack).newest_write()["project.work"][0],
+        "exceptions_open_by_team": teams,
+        "erp_projects": erps(stack)[0].newest_write()["project.work"][0],
         "psa_projects": stack.vendors.state("kantata")["records"].get("workspaces", 0),
         "invoiced_by_currency": {currency: _cents(amount) for currency, amount in invoiced},
         "erp_posted_by_currency": {
@@ -82,7 +97,7 @@ def measure(stack: Stack) -> dict[str, Any]:
             for currency in sorted({d.currency for d in posted})
         },
         "faults_injected": {
-            "kantata": stack.vendors.state("kantata")["faults"],
+            **{str(vendor): stack.vendors.state(vendor)["faults"] for vendor in VENDORS},
             "tryton": stack.tryton.state()["faults"],
         },
     }
@@ -94,22 +109,29 @@ def _cents(amount: Decimal) -> str:
 
 def checks(summary: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return (what, expected, found) of everything that must hold; the expected side is the firm's own plan."""
-    plan = firm.expected()
+    plan = meridian.expected()
+    posted = {run: billed for run, billed in plan.billed.items() if run != meridian.WAITING}
+    money = {currency: _cents(amount) for currency, amount in sorted(plan.posted.items())}
+    invoices = sum(billed.invoices for billed in posted.values())
     wanted: dict[str, Any] = {
         "opportunities_won": plan.won,
         "engagements_active": plan.active,
-        "engagements_blocked": plan.blocked,
+        "engagements_blocked": len(plan.blocked),
         "erp_projects": plan.active,
         "psa_projects": plan.active,
+        "assignments": len(meridian.staffing().assigned),
+        "requests_unstaffed": len(meridian.staffing().unstaffed),
         "time_entries_loaded": plan.loaded,
-        "time_entries_held": plan.held,
-        "charges": plan.charges,
-        "invoices_posted": plan.invoices,
-        "erp_documents": plan.invoices,
-        "invoiced_by_currency": {"USD": _cents(plan.amount)},
-        "erp_posted_by_currency": {"USD": _cents(plan.amount)},
-        "faults_injected": {"kantata": {"timeout_after_commit": 1}, "tryton": {"timeout_after_commit": 1}},
+        "time_entries_held": len(plan.held),
+        "expenses_loaded": plan.expenses_loaded,
+        "charges": sum(billed.charges + billed.expense_charges for billed in posted.values()),
+        "invoices_posted": invoices,
+        "erp_documents": invoices,
+        "awaiting_approval": 1,
+        "invoiced_by_currency": money,
+        "erp_posted_by_currency": money,
         "tie_out_breaks": 0,
+        "oracle_differences": 0,
         "effects_open": 0,
         "second_pass_changes": 0,
     }

@@ -150,7 +150,7 @@ class Stack:
         """Make databases and roles one after the other: the file of passwords has one writer."""
         for database, owner in DATABASES.items():
             self.postgres.ensure_database(database, owner)
-        for role in ("psflow_app", "psflow_finance"):
+        for role in ("psflow_app", "psflow_finance", "psflow_pmo"):
             self.postgres.ensure_role(role)
 
     def _together(self, say: Callable[[str], None]) -> None:

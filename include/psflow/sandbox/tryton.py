@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from psflow.errors import ConfigurationError, Rejected, TransientError
 from psflow.sandbox import fault_proxy, tryton_environment, tryton_seed
+from psflow.sandbox.meridian import exchange
 from psflow.sandbox.postgres import Server
 from psflow.sandbox.processes import COMPONENT, end, free_port, keep, kept, last_line, leaders, marked
 from psflow.systems.transport import Transport
@@ -46,7 +47,7 @@ class TrytonServer:
     `cache` keeps what is built once, environment and dump; without it that is `cache/tryton` beside the folder.
     """
 
-    company = tryton_seed.COMPANY
+    company = tryton_seed.COMPANIES[0].name
     login = tryton_seed.LOGIN
 
     def __init__(self, folder: Path, postgres: Server, cache: Path | None = None, database: str = "tryton") -> None:
@@ -106,9 +107,13 @@ class TrytonServer:
         """Stop server and proxy, and whatever a killed start left."""
         end(marked(_MARK, str(self.folder)))
 
-    def arm(self, match: str, fault: str, times: int = 1, hang_s: float = 10) -> None:
+    def arm(self, match: str, fault: str, times: int = 1, hang_s: float = 10, skip: int = 0) -> None:
         """Arm a fault (`fault_proxy.FAULTS`) for the next calls of a method, such as `model.account.invoice.create`."""
-        fault_proxy.arm(self._faults, match, fault, times, hang_s)
+        fault_proxy.arm(self._faults, match, fault, times, hang_s, skip)
+
+    def plan_faults(self, seed: str, each: int = 3) -> dict[str, int]:
+        """Arm every fault `each` times, when the seed says; returns fault -> how often."""
+        return fault_proxy.plan(self._faults, f"tryton:{seed}", each)
 
     def reset_faults(self) -> None:
         """Forget armed faults and counters."""
@@ -180,7 +185,7 @@ class TrytonServer:
 
     @property
     def _dump(self) -> Path:
-        made_of = (tryton_environment.LOCK, Path(tryton_seed.__file__))
+        made_of = (tryton_environment.LOCK, Path(tryton_seed.__file__), Path(exchange.__file__))
         return self.cache / f"{tryton_environment.digest(*made_of)}.dump"
 
     @property

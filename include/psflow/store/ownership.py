@@ -38,7 +38,9 @@ def allowed(
 
 
 def _differs(ours: Any, theirs: Any) -> bool:
-    return theirs not in (None, []) and ours not in (None, []) and theirs != ours
+    if isinstance(ours, list):  # the order of a list says nothing
+        return bool(ours and theirs and sorted(theirs) != sorted(ours))
+    return theirs is not None and ours is not None and theirs != ours
 
 
 def _list(

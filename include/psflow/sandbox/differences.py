@@ -1,0 +1,185 @@
+"""Every number of the pipeline beside the firm's own plan: what differs, named so that a person finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from psflow.sandbox import meridian
+
+if TYPE_CHECKING:
+    from psflow.sandbox.stack import Stack
+
+Db = psycopg.Connection[tuple[Any, ...]]
+Found = Mapping[Any, Any]
+
+
+def find(stack: Stack) -> list[str]:
+    """Return each difference as `what: expected …, found …`."""
+    with psycopg.connect(stack.database_url("psflow")) as db:
+        compared = (
+            ("gates that block", _blocked(db), _wanted_gates()),
+            ("time entry held", _held(db), dict.fromkeys(meridian.expected().held, True)),
+            ("time entry without a rate", _unrated(db), dict.fromkeys(meridian.expected().unrated, True)),
+            ("expense held", _held_expenses(db), dict.fromkeys(meridian.expected().expenses_held, True)),
+            ("who takes the demand", _staffed(db), _wanted_staffing()),
+            ("opening balance", _openings(db), _wanted_openings()),
+            ("billed", _billed(db), _wanted_bills()),
+            ("unbilled", _unbilled(db), meridian.expected().unbilled),
+            ("revenue", _revenue(db), meridian.revenue()),
+            ("utilization", _utilization(db), _wanted_utilization()),
+            ("backlog", _backlog(db), meridian.backlog()),
+        )
+    return [line for name, found, wanted in compared for line in _differ(name, wanted, found)]
+
+
+def _differ(name: str, wanted: Found, found: Found) -> Iterable[str]:
+    for key in sorted(wanted.keys() | found.keys(), key=str):
+        if wanted.get(key) != found.get(key):
+            yield f"{name} {key}: expected {wanted.get(key)}, found {found.get(key)}"
+
+
+def _deal(opportunity_id: str) -> str:
+    numbers = {meridian.deal_id(deal.number)[:15]: deal.number for deal in meridian.current().deals}
+    return numbers[opportunity_id[:15]]
+
+
+def _blocked(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, rule from ops.exceptions join core.engagement on record_id = engagement.engagement_id "
+        "where entity = 'engagement' and exceptions.state = 'open'"
+    )
+    found: dict[str, set[str]] = {}
+    for opportunity, rule in rows:
+        found.setdefault(_deal(opportunity), set()).add(rule)
+    return found
+
+
+def _wanted_gates() -> Found:
+    return {deal: set(gates) for deal, gates in meridian.expected().blocked.items()}
+
+
+def _held(db: Db) -> Found:
+    return {int(n): True for (n,) in db.execute("select time_entry_id from core.time_entry_head where state = 'held'")}
+
+
+def _held_expenses(db: Db) -> Found:
+    rows = db.execute("select expense_entry_id from core.expense_entry_head where state = 'held'")
+    return {int(n): True for (n,) in rows}
+
+
+def _unrated(db: Db) -> Found:
+    rows = db.execute(
+        "select record_id from ops.exceptions where rule = 'rate' and state = 'open' and entity = 'time_entry'"
+    )
+    return {int(n): True for (n,) in rows}
+
+
+def _staffed(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, request.role, request.starts_on, assignment.resource_id, request.state "
+        "from core.resource_request request join core.engagement using (engagement_id) "
+        "left join core.assignment on assignment.request_id = request.request_id and is_confirmed"
+    )
+    return {(_deal(deal), role, day): person or state for deal, role, day, person, state in rows}
+
+
+def _wanted_staffing() -> Found:
+    plan = meridian.staffing()
+    taken = {(d.deal, d.role, d.starts): _resource(person) for d, person in plan.assigned.items()}
+    return taken | {(d.deal, d.role, d.starts): "unstaffed" for d in plan.unstaffed}
+
+
+def _resource(person: int) -> str:
+    return f"R-{meridian.employee_id(person)}"
+
+
+def _openings(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, hours, amount from billing.opening_balance "
+        "join core.project using (project_code) join core.engagement using (engagement_id)"
+    )
+    return {_deal(deal): (hours, amount) for deal, hours, amount in rows}
+
+
+def _wanted_openings() -> Found:
+    return {deal: (each.hours, each.amount) for deal, each in meridian.expected().openings.items()}
+
+
+_BATCHES = """
+select legal_entity_id, period, dense_rank() over (partition by legal_entity_id, period order by number),
+       opportunity_id, count(*), sum(line.amount)
+from billing.batch join billing.batch_content line using (batch_id)
+join core.project using (project_code) join core.engagement using (engagement_id)
+where state in ('posted', 'submitted')
+group by legal_entity_id, period, number, opportunity_id
+"""
+
+
+def _billed(db: Db) -> Found:
+    """Return (entity, period, nth run) -> (ledger rows, money by deal); of the waiting batch what it would bill."""
+    rows = db.execute(_BATCHES)
+    found: dict[Any, tuple[int, dict[str, Decimal]]] = {}
+    for entity, period, nth, deal, count, amount in rows:
+        before, money = found.get((entity, period, nth), (0, {}))
+        found[entity, period, nth] = before + count, money | {_deal(deal): amount}
+    return found
+
+
+def _wanted_bills() -> Found:
+    return {
+        (run.legal_entity_id, run.period, 2 if run.is_corrected else 1):
+            (billed.charges + billed.expense_charges, dict(billed.by_deal))
+        for run, billed in meridian.expected().billed.items()
+    }  # fmt: skip
+
+
+def _unbilled(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, sum(amount) from finance.unbilled "
+        "join core.project using (project_code) join core.engagement using (engagement_id) "
+        "where amount is not null group by 1 having sum(amount) <> 0"
+    )
+    return {_deal(deal): amount for deal, amount in rows}
+
+
+def _revenue(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, month, earned - expenses from finance.revenue_monthly "
+        "join core.project using (project_code) join core.engagement using (engagement_id) "
+        "where earned <> expenses"
+    )
+    return {(_deal(deal), month): amount for deal, month, amount in rows}
+
+
+def _utilization(db: Db) -> Found:
+    rows = db.execute(
+        "select week_starts_on, resource_id, billable_hours, capacity_hours from finance.utilization_weekly"
+    )
+    return {(week, who): (_hours(billable), _hours(capacity)) for week, who, billable, capacity in rows}
+
+
+def _wanted_utilization() -> Found:
+    return {
+        (week, _resource(person)): (_hours(billable), _hours(capacity))
+        for (week, person), (billable, capacity) in meridian.utilization().items()
+    }
+
+
+def _hours(value: Decimal | Fraction | int | None) -> Decimal | None:
+    """Return hours to the fourth digit, as the view shows them."""
+    return (
+        None if value is None else Decimal(round(Fraction(value), 4).numerator) / round(Fraction(value), 4).denominator
+    )
+
+
+def _backlog(db: Db) -> Found:
+    rows = db.execute(
+        "select opportunity_id, backlog from finance.backlog "
+        "join core.project using (project_code) join core.engagement using (engagement_id)"
+    )
+    return {_deal(deal): left for deal, left in rows}
