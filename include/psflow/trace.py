@@ -2,51 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import defaultdict
 
-import psycopg
-from psycopg.rows import dict_row
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from psflow.errors import ConfigurationError
-from psflow.store.connection import sql
+from psflow.store.connection import Row, Store, sql
 
 
-def engagements(db: psycopg.Connection[dict[str, Any]], identifier: str) -> list[str]:
-    """Return the engagements an id belongs to, be it a deal's, a project's, an hour's, an invoice's or a vendor's."""
-    found = db.execute(sql("warehouse.trace", "find"), {"id": identifier}).fetchall()
-    return [row["engagement_id"] for row in found]
+def find(store: Store, identifier: str) -> dict[str, list[str]]:
+    """
+    Return engagement -> the kinds of id that matched: a deal's, a project's, an hour's, an exception's, a vendor's …
+
+    A number may be several things at once: every kind that matched is named.
+    """
+    found = defaultdict[str, list[str]](list)
+    for row in store.rows(sql("warehouse.trace", "find"), id=identifier.strip()):
+        found[row["engagement_id"]].append(row["kind"])
+    return dict(found)
 
 
-def history(db: psycopg.Connection[dict[str, Any]], engagement_id: str) -> list[dict[str, Any]]:
-    """Return {at, what, subject, says} of everything that happened to an engagement, oldest first."""
-    return db.execute(sql("warehouse.trace", "history"), {"engagement": engagement_id}).fetchall()
+def history(store: Store, engagement_id: str) -> list[Row]:
+    """
+    Return everything that happened to an engagement, oldest first.
+
+    Each row is {at, system, kind, what, subject, says, who, was, became, link_kind, link_id}; the last two name the
+    record at the system's vendor.
+    """
+    return store.rows(sql("warehouse.trace", "history"), engagement=engagement_id)
+
+
+def head(store: Store, engagement_id: str) -> Row:
+    """Return the engagement's row of `ops.workflow_state`: stage, state, owner, next step, money."""
+    found = store.row("select * from ops.workflow_state where engagement_id = %(id)s", id=engagement_id)
+    if found is None:
+        raise ConfigurationError(f"engagement {engagement_id!r} is unknown; see core.engagement")
+    return found
 
 
 def show(identifier: str) -> None:
     """Print the history of an id from the local stack's database. Raises ConfigurationError when nobody knows it."""
+    from psflow import config
     from psflow.sandbox.stack import Stack
 
     stack = Stack()
     if not stack.postgres.running:
         raise ConfigurationError("the stack is down; start it with `psflow up`")
-    with psycopg.connect(stack.database_url("psflow_app"), row_factory=dict_row) as db:
-        found = engagements(db, identifier)
+    with Store.open(stack.database_url("psflow_app"), config.load(stack.project / "psflow.yaml").region) as store:
+        found = find(store, identifier)
         if not found:
-            raise ConfigurationError(
-                f"nothing here is called {identifier!r}; try an engagement (E-1001), a project (P-1001), a deal, "
-                "a time entry, an invoice, an effect or a vendor's own id"
-            )
-        for engagement_id in found:
-            _print(engagement_id, history(db, engagement_id))
+            raise ConfigurationError(f"nothing here is called {identifier!r}; try {KNOWN}")
+        for engagement_id, kinds in found.items():
+            _print(head(store, engagement_id), kinds, history(store, engagement_id))
 
 
-def _print(engagement_id: str, rows: list[dict[str, Any]]) -> None:
-    table = Table("when (UTC)", "what", "of", "says", title=engagement_id, title_justify="left", box=None)
-    for row in rows:
-        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", row["what"], escape(row["subject"]), escape(row["says"] or ""))
+KNOWN = (
+    "an engagement (E-1001), its run (E-1001.1), a deal, a project (P-1001), a time entry, an expense, "
+    "a billing batch, an invoice, an ERP number, an effect, an exception (#12) or a vendor's own id"
+)
+
+
+def _print(engagement: Row, kinds: list[str], rows: list[Row]) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, 120)
+    console.print(
+        f"[bold]{escape(engagement['engagement_id'])}[/bold] {escape(engagement['name'])} · "
+        f"{escape(engagement['customer_name'])} · {engagement['stage']}: {engagement['state']} · "
+        f"matched as {escape(', '.join(kinds))}",
+        soft_wrap=True,
+    )
+    table = Table("when (UTC)", "where", "what", "of", "says", "who", box=None)
+    for column in table.columns:
+        column.overflow = "fold"  # an id that is cut cannot be looked up
+    for row in rows:
+        cells = (row["system"], row["what"], row["subject"], "\n".join(_says(row)), row["who"] or "")
+        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", *map(escape, cells))
     console.print(table)
+
+
+def _says(row: Row) -> list[str]:
+    """Return what a row says, and what was there before and after, a line each."""
+    parts = {"": row["says"], "was ": row["was"], "now ": row["became"]}
+    return [f"{label}{text}" for label, text in parts.items() if text]

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from psflow.errors import ConfigurationError, GateFailed, NeedsReview, Rejected, TransientError, UncertainOutcome
+from psflow.errors import (
+    ConfigurationError,
+    GateFailed,
+    NeedsReview,
+    Rejected,
+    TransientError,
+    UncertainOutcome,
+    Withheld,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryDecision
@@ -33,6 +41,7 @@ RECOVERY = RecoveryPolicy(
         RetryRule(exception=GateFailed, action=RetryAction.FAIL, reason="a gate said no; its owner acts"),
         RetryRule(exception=Rejected, action=RetryAction.FAIL, reason="the other system refused; see the exception"),
         RetryRule(exception=NeedsReview, action=RetryAction.FAIL, reason="a record needs a person"),
+        RetryRule(exception=Withheld, action=RetryAction.FAIL, reason="policy lets it not out; see its modes"),
         RetryRule(exception=ConfigurationError, action=RetryAction.FAIL, reason="correct the setting that is named"),
     ]
 )

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Firm, config, firm
-from tests.systems.conftest import Sandbox, kantata_sandbox, salesforce_sandbox, serve
+from tests.systems.conftest import Sandbox, bamboohr_sandbox, float_sandbox, kantata_sandbox, salesforce_sandbox, serve
 
-__all__ = ["config", "firm", "kantata_sandbox", "salesforce_sandbox", "serve"]
+__all__ = [
+    "bamboohr_sandbox", "config", "firm", "float_sandbox", "kantata_sandbox", "salesforce_sandbox", "serve",
+]  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="psflow-airflow-"))
@@ -65,9 +67,14 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, conn_id: str, **fields: Any)
 
 @pytest.fixture
 def connections(
-    monkeypatch: pytest.MonkeyPatch, app_url: str, salesforce_sandbox: Sandbox, kantata_sandbox: Sandbox
+    monkeypatch: pytest.MonkeyPatch,
+    app_url: str,
+    salesforce_sandbox: Sandbox,
+    kantata_sandbox: Sandbox,
+    bamboohr_sandbox: Sandbox,
+    float_sandbox: Sandbox,
 ) -> None:
-    """The four connections; behind Tryton's nobody listens."""
+    """All connections; behind Tryton's nobody listens."""
     monkeypatch.setenv("AIRFLOW_CONN_PSFLOW_DB", app_url)
     set_connection(
         monkeypatch, "psflow_salesforce", conn_type="psflow_salesforce", host=salesforce_sandbox.url, login="app",
@@ -76,6 +83,13 @@ def connections(
     set_connection(
         monkeypatch, "psflow_kantata", conn_type="psflow_kantata", host=kantata_sandbox.url, password="swordfish"
     )
+    set_connection(
+        monkeypatch, "psflow_bamboohr", conn_type="psflow_bamboohr", host=bamboohr_sandbox.url, password="swordfish"
+    )
+    set_connection(
+        monkeypatch, "psflow_float", conn_type="psflow_float", host=float_sandbox.url, password="swordfish",
+        extra={"currency": "USD", "contact": "ops@meridian.test", "app_url": "https://f.test"},
+    )  # fmt: skip
     set_connection(
         monkeypatch, "psflow_tryton", conn_type="psflow_tryton", host="http://127.0.0.1:9", login="psflow",
         password="swordfish", extra={"database": "books", "company": "Meridian"},

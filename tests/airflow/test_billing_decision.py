@@ -117,7 +117,7 @@ def test_an_answer_that_does_not_say_to_what_is_refused(checked: Checked) -> Non
 def test_content_that_changed_after_the_question_is_refused(checked: Checked) -> None:
     firm, batch, _ = checked
     with firm.store.transaction("test"):  # one more entry is held: the batch would bill less than was shown
-        firm.store.run("insert into billing.batch_hold (batch_id, time_entry_id) values (%(batch)s, '1')", batch=batch)
+        firm.store.run("insert into billing.batch_hold (batch_id, entry_key) values (%(batch)s, '1')", batch=batch)
     with pytest.raises(GateFailed, match="its hash is not the one that was shown"):
         answer("submit", checked, "fiona")
     assert decisions(checked) == []

@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 
 from psflow.config import Config
 from psflow.errors import ConfigurationError, TransientError
+from psflow_airflow.hooks.bamboohr import BambooHRHook
 from psflow_airflow.hooks.kantata import KantataHook
 from psflow_airflow.hooks.salesforce import SalesforceHook
 from psflow_airflow.hooks.store import StoreHook
@@ -20,10 +21,16 @@ from psflow_airflow.hooks.tryton import TrytonHook
 from tests.airflow.conftest import set_connection
 from tests.systems.conftest import Sandbox
 
-HOOKS: dict[str, Any] = {"salesforce": SalesforceHook, "kantata": KantataHook, "tryton": TrytonHook}
+HOOKS: dict[str, Any] = {
+    "salesforce": SalesforceHook,
+    "kantata": KantataHook,
+    "bamboohr": BambooHRHook,
+    "tryton": TrytonHook,
+}
 WHOLE: dict[str, dict[str, Any]] = {
     "salesforce": {"host": "https://x.example.com", "login": "app", "password": "swordfish"},
     "kantata": {"host": "https://x.example.com", "password": "swordfish"},
+    "bamboohr": {"host": "https://x.example.com", "password": "swordfish"},
     "tryton": {
         "host": "https://x.example.com", "login": "psflow", "password": "swordfish",
         "extra": {"database": "books", "company": "Meridian", "payment_term": "Net 14"},
@@ -38,13 +45,18 @@ def connect(monkeypatch: pytest.MonkeyPatch, system: str, **fields: Any) -> Any:
 
 
 @pytest.mark.usefixtures("connections")
-def test_each_connection_becomes_an_adapter_that_reads(salesforce_sandbox: Sandbox, kantata_sandbox: Sandbox) -> None:
+def test_each_connection_becomes_an_adapter_that_reads(
+    salesforce_sandbox: Sandbox, kantata_sandbox: Sandbox, bamboohr_sandbox: Sandbox
+) -> None:
     salesforce_sandbox.load({"Account": [{"Id": "001000000000001", "Name": "Acme", "AccountNumber": "77"}]})
     ((customer,), _) = next(SalesforceHook().get_conn().customers(None))
     assert customer.record.name == "Acme"
     kantata_sandbox.load({"users": [{"id": "7", "full_name": "Ann Lee", "role_id": None}]})
     ((person,), _) = next(KantataHook().get_conn().resources())
     assert person.record.name == "Ann Lee"
+    bamboohr_sandbox.load({"employees": [{"id": "7", "firstName": "Bo", "lastName": "Ek"}]})
+    ((employee,), _) = next(BambooHRHook().get_conn().resources())
+    assert employee.record.name == "Bo Ek"
 
 
 @pytest.mark.usefixtures("connections")
@@ -58,6 +70,7 @@ def test_airflow_finds_the_hook_of_a_connection_by_its_type() -> None:
 def test_the_test_button_reads_something_and_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SalesforceHook().test_connection() == (True, "salesforce answers and accepts the login")
     assert KantataHook().test_connection()[0]
+    assert BambooHRHook().test_connection()[0]
     worked, said = TrytonHook().test_connection()
     assert not worked and "tryton" in said  # nobody listens there
     set_connection(monkeypatch, "psflow_salesforce", conn_type="psflow_salesforce", host="https://x.example.com")
@@ -72,6 +85,7 @@ def test_the_test_button_reads_something_and_says_what_is_wrong(monkeypatch: pyt
         ("salesforce", "login", "lacks its login (client id)"),
         ("salesforce", "password", "lacks its password (client secret)"),
         ("kantata", "password", "'psflow_kantata' lacks its password (bearer token)"),
+        ("bamboohr", "password", "'psflow_bamboohr' lacks its password (API key)"),
         ("tryton", "extra", "'psflow_tryton' lacks its extra field 'database'"),
     ],
 )

@@ -32,6 +32,7 @@ def test_airflow_itself_finds_the_forms() -> None:
     assert set(TYPES) <= set(forms)
     assert forms["psflow_salesforce"]["relabeling"]["password"] == "Client secret"
     assert "login" in forms["psflow_kantata"]["hidden_fields"]
+    assert forms["psflow_bamboohr"]["relabeling"]["password"] == "API key"
     fields = {name for name in manager.connection_form_widgets if "psflow_tryton" in name}
     assert {"extra__psflow_tryton__database", "extra__psflow_tryton__company"} <= fields
     assert "psflow_airflow.operators.base.RecordLink" in manager.extra_links_class_names
@@ -48,8 +49,10 @@ def test_secrets_are_in_the_password_and_nowhere_else(name: str) -> None:
     assert "password" not in form["ui-field-behaviour"]["hidden-fields"]
 
 
-def test_the_plugin_is_found_once_and_opens_no_route() -> None:
+def test_the_plugin_is_found_once_with_its_pages_an_entry_and_two_tabs() -> None:
     (plugin,) = entry_points(group="airflow.plugins", name="psflow")
     loaded = plugin.load()
     assert loaded.name == "psflow"
-    assert loaded.fastapi_apps == [] and loaded.external_views == []
+    assert [app["url_prefix"] for app in loaded.fastapi_apps] == ["/psflow"]
+    assert [view["destination"] for view in loaded.external_views] == ["nav", "dag", "dag_run"]
+    assert all(view["href"].startswith("/psflow/") for view in loaded.external_views)

@@ -20,6 +20,7 @@ from psflow_airflow.recovery import RECOVERY
         (errors.Rejected("no", "E1"), RetryAction.FAIL),
         (errors.NeedsReview("look"), RetryAction.FAIL),
         (errors.ConfigurationError("set it"), RetryAction.FAIL),
+        (errors.Withheld("observe"), RetryAction.FAIL),
         (RuntimeError("a defect"), RetryAction.DEFAULT),
     ],
 )

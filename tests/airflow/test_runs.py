@@ -141,7 +141,7 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
     assert label_of("activate") == run_id
     engagement, _, epoch = run_id.partition(".")
     activation = run("activation", engagement_id=engagement, epoch=int(epoch))
-    assert set(activation.values()) == {"success"} and len(activation) == 5
+    assert set(activation.values()) == {"success"} and len(activation) == 6
     links = links_of("activation")
     assert links.pop("create_in_erp").startswith(f"{erp.url}/{erp.database}/r/base/data/project.work")
     assert links == {"create_in_psa": "https://app.mavenlink.com/workspaces/1",
@@ -150,7 +150,8 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
     firm.log(1, 90, date_performed="2026-10-15")
     firm.log(2, 90, date_performed="2026-10-16")
     firm.log(3, 1560)  # 26 hours in a day
-    assert run("time_expense") == {"load": "success", "gate": "success", "run": "success"}
+    time_expense = run("time_expense")
+    assert set(time_expense.values()) == {"success"} and len(time_expense) == 5
     conf = {"legal_entity_id": "MER-US", "period": "2026-10"}
     with people_answer(
         ("submit", "frank", "Approve"), ("submit", "fiona", "Approve"), ("approve", "frank", "Approve")
@@ -189,7 +190,7 @@ def test_a_blocked_deal_is_a_red_run_that_says_why_and_runs_again_once_it_is_fix
     capfd.readouterr()
     assert run("activation", engagement_id=engagement, epoch=int(epoch)) == {
         "gates": "failed", "create_in_erp": "upstream_failed", "create_in_psa": "upstream_failed",
-        "finish": "upstream_failed", "run": "failed",
+        "create_in_planner": "upstream_failed", "finish": "upstream_failed", "run": "failed",
     }  # fmt: skip
     logged = "".join(capfd.readouterr())
     (failure,) = [line for line in logged.splitlines() if "Task failed with exception" in line]  # and no second try
@@ -211,6 +212,19 @@ def finished(run_id: str) -> None:
 
     with create_session() as session:
         session.execute(update(DagRun).where(DagRun.run_id == run_id).values(state="failed"))
+
+
+def test_a_step_that_fails_for_good_leaves_an_exception_with_its_owner(
+    run: Run, firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm.win()
+    firm.sync()
+    monkeypatch.delenv("AIRFLOW_CONN_PSFLOW_TRYTON")
+    assert run("activation", engagement_id="E-1001", epoch=1)["create_in_erp"] == "failed"
+    (found,) = firm.exceptions()
+    assert (found["record_id"], found["field"]) == ("E-1001.1", "create_in_erp")
+    assert found["owner_team"] == "data engineering"
+    assert "Airflow has no connection 'psflow_tryton'" in found["message"]
 
 
 def test_a_deal_whose_run_is_there_is_skipped(run: Run, firm: Firm) -> None:

@@ -41,7 +41,7 @@ def test_status_of_a_stack_that_is_down_says_how_to_start_it(state: Path) -> Non
 def test_status_as_json_names_every_service(state: Path) -> None:
     done = psflow("status", "--json", state=state)
     rows = json.loads(done.stdout)
-    assert set(rows) == {"postgres", "salesforce", "kantata", "tryton", "airflow"}
+    assert set(rows) == {"postgres", "salesforce", "kantata", "bamboohr", "float", "tryton", "airflow"}
     assert all({"running", "pid", "url", "healthy"} <= set(row) for row in rows.values())
     assert not any(row["running"] or row["healthy"] for row in rows.values())
 

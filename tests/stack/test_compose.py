@@ -75,7 +75,7 @@ def test_the_one_shots_make_databases_that_the_other_services_can_log_in_to(plac
     server.start()
     try:
         login = urlsplit(server.url())
-        secret = {key: f"{key.lower()}0secret" for key in ("AIRFLOW", "OWNER", "APP", "FINANCE")}
+        secret = {key: f"{key.lower()}0secret" for key in ("AIRFLOW", "OWNER", "APP", "FINANCE", "PMO")}
         where = {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(login.port),
@@ -88,8 +88,8 @@ def test_the_one_shots_make_databases_that_the_other_services_can_log_in_to(plac
             url = f"postgresql://psflow:{secret['OWNER']}@127.0.0.1:{login.port}/psflow"
             migrate = [sys.executable, "-m", "psflow.cli", "migrate"]
             subprocess.run(migrate, env=os.environ | {"PSFLOW_MIGRATE_URL": url}, check=True, capture_output=True)
-        for role, key, database in (("psflow_app", "APP", "psflow"), ("psflow_finance", "FINANCE", "psflow")):
-            psycopg.connect(f"postgresql://{role}:{secret[key]}@127.0.0.1:{login.port}/{database}").close()
+        for role, key in (("psflow_app", "APP"), ("psflow_finance", "FINANCE"), ("psflow_pmo", "PMO")):
+            psycopg.connect(f"postgresql://{role}:{secret[key]}@127.0.0.1:{login.port}/psflow").close()
         psycopg.connect(f"postgresql://airflow:{secret['AIRFLOW']}@127.0.0.1:{login.port}/airflow").close()
     finally:
         server.remove()

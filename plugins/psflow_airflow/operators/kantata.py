@@ -1,4 +1,4 @@
-"""Kantata in a DAG: pull people and rate cards, load time, create the delivery project."""
+"""Kantata in a DAG: pull people and rate cards, load time and expenses, create the delivery project."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ class KantataLoadTimeOperator(PsflowOperator):
 
         with opened(self.store_conn_id) as (store, config):
             return load(store, config, KantataHook(self.kantata_conn_id).adapter(config))
+
+
+class KantataLoadExpensesOperator(PsflowOperator):
+    """
+    Load the expenses that are new, changed or deleted; a gate judges them before anything is billed.
+
+    :param kantata_conn_id: Airflow connection of type `psflow_kantata`.
+    """
+
+    def __init__(self, *, kantata_conn_id: str = "psflow_kantata", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kantata_conn_id = kantata_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Return how many were read, changed, out of shape and gone."""
+        from psflow.flows.time_expense import load_expenses
+        from psflow_airflow.hooks.kantata import KantataHook
+
+        with opened(self.store_conn_id) as (store, config):
+            return load_expenses(store, config, KantataHook(self.kantata_conn_id).adapter(config))
 
 
 class KantataCreateProjectOperator(EngagementOperator):

@@ -1,4 +1,4 @@
-"""Time and expense: the gate between loaded and billable."""
+"""Time and expense: the gates between loaded and billable."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ class TimeGateOperator(PsflowOperator):
 
         with opened(self.store_conn_id) as (store, config):
             return check(store, config, StoreHook(self.store_conn_id).gate())
+
+
+class ExpenseGateOperator(PsflowOperator):
+    """Split every load of expenses by the suite `time_expense/expense_entry`, as `TimeGateOperator` does with hours."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Return how many passed now and how many are held in all. Raises GateFailed without a verdict to trust."""
+        from psflow.flows.time_expense import check
+        from psflow_airflow.hooks.store import StoreHook
+
+        with opened(self.store_conn_id) as (store, config):
+            return check(store, config, StoreHook(self.store_conn_id).gate(), "expense_entry")

@@ -15,6 +15,9 @@ union
 select 'time entry', engagement_id
 from asked join core.time_entry on id = time_entry_id join core.project using (project_code)
 union
+select 'expense', engagement_id
+from asked join core.expense_entry on id = expense_entry_id join core.project using (project_code)
+union
 select 'billing batch', engagement_id
 from asked join billing.batch_line on id = batch_id join core.project using (project_code)
 union

@@ -76,6 +76,13 @@ select loaded_at, 'psa', 'hours', 'hours loaded', 'load ' || load_id,
 from core.time_entry join core.time_load using (load_id) join mine using (project_code)
 group by loaded_at, load_id
 union all
+select loaded_at, 'psa', 'expenses', 'expenses loaded', 'load ' || load_id,
+       count(*) || ' expenses · ' || string_agg(concat_ws(' ', to_char(amount, 'FM999,999,999,990.00'), currency), ', '
+                                                order by expense_entry_id),
+       null, null, null, null, null
+from core.expense_entry join core.time_load using (load_id) join mine using (project_code)
+group by loaded_at, load_id
+union all
 select frozen_at, 'psflow', 'batch', 'batch frozen', batch_id, 'now ' || state, null, null, null, null, null from batch
 union all
 select checked_at, 'psflow', 'gate', 'gate ' || verdict, suite || ' ' || batch_id,
@@ -83,7 +90,8 @@ select checked_at, 'psflow', 'gate', 'gate ' || verdict, suite || ' ' || batch_i
        null, null, null, null, null
 from ops.gate_run
 where batch_id in (select batch_id from batch)
-   or (suite like 'time_expense/%%' and batch_id in (select load_id::text from core.time_entry join mine using (project_code)))
+   or (suite like 'time_expense/%%' and batch_id in (select load_id::text from core.time_entry join mine using (project_code)
+                                                  union select load_id::text from core.expense_entry join mine using (project_code)))
 union all
 select decided_at, 'psflow', 'approval', step || ' ' || decision, batch_id, null, airflow_user || ' (' || person || ')',
        null, null, null, null

@@ -1,5 +1,6 @@
 -- Open what is new, count what is known, open again what was resolved, or waived for another value; how many opened.
--- Money at risk is what the finding says, else what the record is worth: the deal, the invoice, the hours at their rate.
+-- Money at risk is what the finding says, else what the record is worth: the deal, the invoice, the hours at their rate, the
+-- expense at cost.
 with given as (
     select distinct on (rule, entity, record_id, field) finding.*
     from rows from (jsonb_to_recordset(%(findings)s::jsonb) as (
@@ -9,9 +10,10 @@ with given as (
 ),
 worth as (
     select given.rule, given.entity, given.record_id, given.field, given.value, given.message, given.engagement_id,
-           given.owner_team, given.fix, given.due_days, coalesce(given.amount_at_risk, deal.amount, invoice.amount, hours.amount) as worth,
+           given.owner_team, given.fix, given.due_days, coalesce(given.amount_at_risk, deal.amount, invoice.amount, hours.amount, spent.amount) as worth,
            case when given.amount_at_risk is not null then given.currency when deal.amount is not null then deal.currency
-                when invoice.amount is not null then invoice.currency else hours.currency end as worth_currency
+                when invoice.amount is not null then invoice.currency when hours.amount is not null then hours.currency
+                else spent.currency end as worth_currency
     from given
     left join core.engagement on given.entity = 'engagement' and engagement.engagement_id = given.record_id
     left join core.opportunity deal on deal.opportunity_id = engagement.opportunity_id and deal.currency is not null
@@ -24,6 +26,13 @@ worth as (
         join core.rate on rate.rate_card_id = project.rate_card_id and rate.role = entry.billed_role
             and worked_on >= valid_from and (valid_to is null or worked_on <= valid_to)
         where given.entity = 'time_entry' and head.time_entry_id = given.record_id) hours on true
+    left join lateral (
+        select amount, currency
+        from core.expense_entry_head head
+        join core.expense_entry entry on (entry.expense_entry_id, entry.version) = (head.expense_entry_id, head.latest_version)
+        where given.entity = 'expense_entry' and head.expense_entry_id = given.record_id and amount is not null
+          and currency ~ '^[A-Z]{3}$'
+    ) spent on true
 ),
 before as (
     select exception_id from ops.exceptions known join given using (rule, entity, record_id, field) where known.state = 'open'
