@@ -9,6 +9,7 @@ import pytest
 
 from psflow.errors import GateFailed, NeedsReview
 from psflow.flows import activation
+from psflow.store import matches
 from tests.flows.conftest import CARDS, Firm
 
 LOST = {"IsWon": False, "StageName": "Closed Lost"}
@@ -149,3 +150,54 @@ def test_a_read_begins_again_a_little_before_where_the_last_one_ended(firm: Firm
     firm.win(2, SystemModstamp=(stamp - dt.timedelta(minutes=9)).isoformat())
     firm.win(3, SystemModstamp=(stamp - dt.timedelta(minutes=11)).isoformat())
     assert len(firm.sync()["start"]) == 2
+
+
+# -- delivery
+
+
+def test_tasks_and_milestones_come_in_once_and_follow_their_changes(firm: Firm) -> None:
+    story = {"id": "1", "workspace_id": "9", "title": "Design", "story_type": "task", "state": "not started",
+             "billable": True, "updated_at": "2026-10-01T08:00:00Z"}  # fmt: skip
+    due = story | {"id": "2", "title": "Go live", "story_type": "milestone", "due_date": "2026-12-01"}
+    firm.kantata.load({"stories": [story, due]})
+    firm.sync()
+    firm.kantata.load({"stories": [story | {"state": "completed", "updated_at": "2026-10-02T08:00:00Z"}]})
+    firm.sync()
+    tasks = firm.store.rows("select title, is_done, is_billable from core.task")
+    assert tasks == [{"title": "Design", "is_done": True, "is_billable": True}]
+    milestones = firm.store.rows("select title, due_on, is_done from core.milestone")
+    assert milestones == [{"title": "Go live", "due_on": dt.date(2026, 12, 1), "is_done": False}]
+
+
+# -- two spellings of one customer
+
+
+def test_a_second_spelling_of_a_customer_waits_for_a_person_and_its_deals_follow_the_decision(firm: Firm) -> None:
+    firm.sync()
+    firm.salesforce.load({"Account": [{"Id": "001000000000002", "Name": "ACME Inc.", "AccountNumber": "78"}]})
+    firm.win(AccountId="001000000000002")
+    assert firm.sync()["start"] == []
+    (asked,) = firm.exceptions("match")
+    assert "looks like C-77" in asked["message"]
+    with firm.store.transaction("test"):
+        matches.decide(firm.store, "customer", "salesforce", "001000000000002AAA", "C-77", "same", "P-201")
+    firm.salesforce.load(
+        {"Account": [{"Id": "001000000000002", "Name": "ACME Inc.", "AccountNumber": "78", "BillingCity": "X"}]}
+    )
+    assert len(firm.sync()["start"]) == 1
+    assert firm.exceptions("match") == []
+    assert firm.store.rows("select customer_id, name from core.customer") == [{"customer_id": "C-77", "name": "Acme"}]
+    assert firm.store.value("select customer_id from core.engagement") == "C-77"
+
+
+def test_a_customer_that_only_looked_alike_is_read_again_and_becomes_one_of_its_own(firm: Firm) -> None:
+    firm.sync()
+    firm.salesforce.load({"Account": [{"Id": "001000000000002", "Name": "ACME Inc.", "AccountNumber": "78"}]})
+    firm.sync()
+    with firm.store.transaction("test"):
+        matches.decide(firm.store, "customer", "salesforce", "001000000000002AAA", "C-77", "different", "P-201")
+    firm.sync()
+    assert firm.store.rows("select customer_id from core.customer order by 1") == [
+        {"customer_id": "C-77"}, {"customer_id": "C-78"},
+    ]  # fmt: skip
+    assert firm.exceptions("match") == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from psflow.config import Config
-from psflow.contracts import Customer, Opportunity, OpportunityLine, RateCard
+from psflow.contracts import Customer, Milestone, Opportunity, OpportunityLine, RateCard, Task
 from psflow.errors import NeedsReview
 from psflow.flows import identity
 from psflow.flows.activation import due
@@ -40,7 +40,7 @@ def _report_deals(store: Store, config: Config) -> None:
 
 
 def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:
-    """Read people and rate cards whole; return counts."""
+    """Read people and rate cards whole, tasks and milestones that changed; return counts."""
     resources = pull(store, config, psa, "resource", psa.resources(), partial(save_person, config))
     seen: set[str] = set()
     try:
@@ -53,7 +53,18 @@ def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:
     with store.transaction("sync.exceptions"):
         exceptions.resolve(store, "record", "rate_card", ["*"])
         store.run(sql("warehouse.sync", "withdrawn_rates"), cards=sorted(seen))
-    return {"resources": resources, "rate_cards": cards}
+    tasks = pull(store, config, psa, "task", psa.tasks(crosswalk.read_since(store, psa, "task")), _task)
+    due = psa.milestones(crosswalk.read_since(store, psa, "milestone"))
+    milestones = pull(store, config, psa, "milestone", due, _milestone)
+    return {"resources": resources, "rate_cards": cards, "tasks": tasks, "milestones": milestones}
+
+
+def _task(store: Store, system: System, record_id: str, task: Task) -> None:
+    store.run(sql("warehouse.sync", "task"), **task.model_dump())
+
+
+def _milestone(store: Store, system: System, record_id: str, milestone: Milestone) -> None:
+    store.run(sql("warehouse.sync", "milestone"), **milestone.model_dump())
 
 
 def pull_erp(store: Store, config: Config, erp: Erp) -> Counts:

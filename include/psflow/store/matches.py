@@ -37,11 +37,19 @@ def propose(store: Store, entity: Entity, system: System, record_id: str, scores
 
 
 def decide(store: Store, entity: Entity, system: str, record_id: str, ours: str, said: Decision, person: str) -> None:
-    """Store what a person said about one candidate; the next read acts on it. Raises NeedsReview when there is none."""
+    """
+    Store what a person said about one candidate; the stream is read from its beginning once, and that read acts on it.
+
+    Raises NeedsReview when there is no such candidate.
+    """
     done = store.run(
         "update ops.match_candidate set decision = %(said)s, decided_by = %(person)s, decided_at = clock_timestamp() "
         "where entity = %(entity)s and system = %(system)s and external_id = %(theirs)s and entity_id = %(ours)s",
         entity=entity, system=system, theirs=record_id, ours=ours, said=said, person=person,
+    )  # fmt: skip
+    store.run(
+        "update ops.watermark set read_to = '2000-01-01Z' where system = %(system)s and stream = %(entity)s",
+        system=system, entity=entity,
     )  # fmt: skip
     if not done:
         raise NeedsReview(f"{system} {entity} {record_id} was never proposed as {ours}; see ops.match_candidate")
