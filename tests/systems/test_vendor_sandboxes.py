@@ -227,6 +227,7 @@ def test_a_killed_sandbox_comes_back_with_its_records_at_the_same_address(tmp_pa
         headers = {"Authorization": f"Bearer {vendors.credentials.bearer}"}
         address = f"{vendors.kantata_url}/api/v1/workspaces"
         assert requests.post(address, json=body, headers=headers, timeout=5).status_code == 201
+        assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("*.sqlite*")} == {0}  # logins are in there
         vendors.signal("kantata", signal.SIGKILL)
         again = Vendors(tmp_path)
         again.start()

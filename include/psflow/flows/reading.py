@@ -15,7 +15,7 @@ import psycopg
 from psflow.config import Config
 from psflow.errors import NeedsReview
 from psflow.flows.identity import Undecided
-from psflow.store import crosswalk, exceptions
+from psflow.store import crosswalk, exceptions, shapes
 from psflow.store.connection import Store
 from psflow.store.exceptions import Finding
 from psflow.systems.ports import BadRow, Page, Pulled, System
@@ -35,13 +35,24 @@ def pull(
             keep_raw(store, system, kind, [(r.record_id, r.payload) for r in page.rows])
             keep_raw(store, system, kind, [(b.record_id, b.payload) for b in page.bad])
             failed = [found for row in page.rows if (found := _saved(store, system, kind, row, save))]
-            exceptions.open_all(store, config, [*failed, *findings(system, kind, page.bad)])
+            changed = shapes.note(store, system, kind, [row.payload for row in page.rows])
+            exceptions.open_all(store, config, [*failed, *findings(system, kind, page.bad), *changed])
             wrong = {finding.record_id for finding in failed}
             exceptions.resolve(store, "record", kind, [r.record_id for r in page.rows if r.record_id not in wrong])
             if stamps := [row.modified_at for row in page.rows if row.modified_at]:
                 crosswalk.read_to(store, system, kind, max(stamps))
         read += len(page.rows)
+    if said := [f"{system.key}: {notice}" for notice in sorted(notices(system))]:
+        with store.transaction("sync.notices"):
+            told = [Finding("record", f"{system.key} API", kind, "version", None, notice) for notice in said]
+            exceptions.open_all(store, config, told)
     return read
+
+
+def notices(system: System) -> set[str]:
+    """Return what the vendor announced in its answers' headers about the end of what was called."""
+    transport = getattr(system, "transport", None)  # a system without HTTP announces nothing
+    return transport.notices if transport else set()
 
 
 def noted(pages: Iterator[Page[T]], seen: set[str], key: Callable[[T], str]) -> Iterator[Page[T]]:

@@ -35,6 +35,7 @@ class Shelf:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # its settings hold what the vendor accepts as a login; SQLite's side files follow
         # One thread at a time uses it (the server's); only the thread that built the app differs.
         self.db = sqlite3.connect(path, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode=WAL")

@@ -29,6 +29,7 @@ from psflow.contracts import OpenEffect
 from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
 
 _CHUNK = 1 << 16
+_ENDING = ("Deprecation", "Sunset")
 _BODY_LIMIT = 64 << 20  # a page larger than this is a vendor defect, not data
 _EXCERPT = 500  # characters of an answer that an error repeats
 _SECRET = re.compile(r"(?i)((?:password|secret|token|authorization)\W{0,4}[:=]\W{0,4})[^\s\"'&,]+")
@@ -66,13 +67,15 @@ class Transport:
     One vendor host with one session.
 
     `deadline_s` is the total time of a request, body included. Redirects are never followed: a redirected
-    write would carry our payload and token to a host nobody configured.
+    write would carry our payload and token to a host nobody configured. `notices` gathers what the vendor announced
+    about the end of its version (RFC 9745 Deprecation, RFC 8594 Sunset).
     """
 
     system: str
     base_url: str
     deadline_s: float
     session: requests.Session = field(default_factory=requests.Session)
+    notices: set[str] = field(default_factory=set)
     _lines: _Lines = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +137,7 @@ class Transport:
                     raise
         if time.monotonic() > ends:  # also when all seems well: a line that was cut may look like the end of the answer
             raise requests.Timeout(f"{self.system}: answer took longer than {self.deadline_s:g} s")
+        self.notices |= {f"{name}: {reply.headers[name][:100]}" for name in _ENDING if name in reply.headers}
         return reply
 
 
