@@ -4,7 +4,7 @@
 Every hour: people with skills, working hours and cost, and every allocation of 18 months back and 13 months ahead.
 Float keeps no trace of what was deleted, so the window is read whole and compared. Owner: data engineering.
 
-An assignment of ours that somebody deleted in Float is open demand again; `staffing` matches it anew.
+An assignment of ours that somebody deleted in Float is over, and told (rule `staffing`): nobody is booked instead.
 
 **If it fails**
 

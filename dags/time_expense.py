@@ -1,21 +1,23 @@
 """
 ### Time and expense
 
-Daily: time entries that changed since the last load come in, and a gate lets the good ones on to billing. Owner: PMO.
+Daily: time entries and expenses that changed come in, and a gate of each lets the good ones on to billing. Owner: PMO.
 
-A green run may hold entries: `gate` returns how many; `finance.open_exception` (rule `time_entry`) has each.
+A green run may hold some: both gates return how many; `finance.open_exception` (rules `time_entry`, `expense_entry`)
+has each. The two ways do not wait for each other.
 
 **If it fails**
 
-- **`load`**: it repeats by itself while Kantata is down; a load that died left nothing. Clear it at any time.
-- **`gate`**: there is no verdict to trust (the log says why), and nothing of the load is billed. Clear it; a check that
-  crashes again is a defect of `expectations/psflow_expectations/time_expense/time_entry.json`.
+- **`load`**, **`load_expenses`**: it repeats by itself while Kantata is down; a load that died left nothing. Clear it
+  at any time.
+- **`gate`**, **`gate_expenses`**: there is no verdict to trust (the log says why), and nothing of the load is billed.
+  Clear it; a check that crashes again is a defect of the suite in `expectations/psflow_expectations/time_expense/`.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from psflow_airflow.operators.kantata import KantataLoadTimeOperator
-from psflow_airflow.operators.time_expense import TimeGateOperator
+from psflow_airflow.operators.kantata import KantataLoadExpensesOperator, KantataLoadTimeOperator
+from psflow_airflow.operators.time_expense import ExpenseGateOperator, TimeGateOperator
 from psflow_airflow.recovery import RETRIES, WAIT_FOR_THE_HOUR
 
 with DAG(
@@ -29,4 +31,7 @@ with DAG(
 ):
     load = KantataLoadTimeOperator(task_id="load")
     gate = TimeGateOperator(task_id="gate")
+    load_expenses = KantataLoadExpensesOperator(task_id="load_expenses")
+    gate_expenses = ExpenseGateOperator(task_id="gate_expenses")
     load >> gate
+    load_expenses >> gate_expenses

@@ -144,7 +144,7 @@ def test_an_engagement_says_who_acts_and_leads_to_its_run(browse: Browse, busy: 
     assert rows_of(page) == 1 and "sales operations" in page
     assert "set the legal entity on the opportunity" in page and "50,000.00 USD" in page
     assert ("/dags/activation/runs/E-1003.1", "run") in links(page)
-    assert ("/psflow/trace?id=E-1003", "trace") in links(page)
+    assert ("/psflow/trace?id=E-1003", "E-1003") in links(page)
 
 
 def test_each_number_by_team_is_the_number_of_its_rows(browse: Browse, busy: Firm) -> None:

@@ -178,6 +178,23 @@ def test_a_person_says_whether_two_customers_are_one(browse: Browse, firm: Firm)
     assert refused.status_code == 403
 
 
+def test_what_is_over_or_asks_something_else_takes_no_word_on_who_is_who(browse: Browse, firm: Firm) -> None:
+    firm.start(1)
+    asked = opened(firm.store, firm.config, "match", "customer", "salesforce:001X")
+    other = opened(firm.store, firm.config, "record", "customer", "salesforce:001X")
+    with firm.store.transaction("test"):
+        firm.store.run(
+            "insert into ops.match_candidate (entity, system, instance, external_id, entity_id, score) "
+            "values ('customer', 'salesforce', 'org', '001X', 'C-77', 93.5)"
+        )
+        exceptions.resolve(firm.store, "match", "customer", ["salesforce:001X"])
+    for number, says in ((asked, "is resolved"), (other, "asks nobody who is who")):
+        sent = {"content": json.dumps({"to": "C-77"}), "headers": FROM_THE_PAGE}
+        answer = browse("engineer").post(f"/exceptions/{number}/match/same", **sent)
+        assert answer.status_code == 409 and says in answer.json()["detail"]
+    assert firm.store.value("select decision from ops.match_candidate") is None
+
+
 # -- retry
 
 

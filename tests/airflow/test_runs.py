@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,7 +168,7 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
     assert "Acme" not in approver["subject"] + approver["body"]  # no customer's name where everybody may look
     assert run("reconciliation") == {"read_erp": "success", "tie_out": "success", "run": "success"}
     (posted,) = firm.store.rows("select state, untaxed_amount, currency from core.erp_invoice")
-    assert (posted["state"], str(posted["untaxed_amount"]), posted["currency"]) == ("posted", "570.75", "USD")
+    assert (posted["state"], posted["untaxed_amount"], posted["currency"]) == ("posted", Decimal("570.75"), "USD")
 
     again = run("billing", **conf)
     assert again.pop("run") == "success" and set(again.values()) == {"skipped"}

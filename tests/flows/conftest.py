@@ -96,7 +96,7 @@ class Ledger:
 
 
 def _document(number: str, document: dict[str, Any]) -> ErpInvoice:
-    amounts = [(line["line_key"], Decimal(line["amount"])) for line in document["lines"]]
+    amounts = [(line["line_key"], Decimal(line["amount"])) for line in document["lines"] + document["expenses"]]
     total = sum((amount for _, amount in amounts), Decimal())
     lines = tuple(ErpInvoiceLine(f"{number}-{key}", key, Decimal(1), amount, amount) for key, amount in amounts)
     ledger = (
@@ -197,6 +197,30 @@ class Firm:
             "notes": "",
         }
         self.kantata.load({"time_entries": [entry | fields]})
+
+    def spend(self, number: int, cents: int = 10055, status: str = "approved", **fields: Any) -> None:
+        """Somebody hands in an expense on the first project and its report; approved and with receipt unless said."""
+        expense = {
+            "id": str(number),
+            "updated_at": "2026-10-31T12:00:00Z",
+            "workspace_id": "1",
+            "user_id": "7",
+            "date": "2026-10-05",
+            "category": "Travel",
+            "amount_in_cents": cents,
+            "currency": "USD",
+            "currency_base_unit": 100,
+            "is_billable": True,
+            "receipt_id": "90",
+            "active_submission_id": f"9{number}",
+        } | fields
+        shared = {name: expense[name] for name in ("updated_at", "workspace_id", "user_id")}
+        report = {"id": expense["active_submission_id"], "status": status, "expense_ids": [expense["id"]]} | shared
+        self.kantata.load({"expenses": [expense], "expense_report_submissions": [report]})
+
+    def load_expenses(self, gate: Any = None) -> dict[str, int]:
+        time_expense.load_expenses(self.store, self.config, self.psa)
+        return time_expense.check(self.store, self.config, gate or PassGate(), "expense_entry")
 
     def load_time(self, gate: Any = None) -> dict[str, int]:
         time_expense.load(self.store, self.config, self.psa)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,9 +17,12 @@ from psflow.config import Config
 from psflow.contracts import Resource
 from psflow.errors import NeedsReview
 from psflow.flows.identity import Undecided, alike
+from psflow.flows.reading import pull
 from psflow.flows.sync_people import save_person
 from psflow.store import matches
 from psflow.store.connection import Row, Store
+from psflow.systems.ports import BadRow, Page, Pulled
+from tests.database import REGION
 
 
 @dataclass(frozen=True)
@@ -178,3 +184,55 @@ def test_history_cannot_lose_a_state(store: Store) -> None:
 )
 def test_spellings_of_one_name_are_alike_and_names_of_two_are_not(one: str, other: str, is_alike: bool) -> None:
     assert bool(alike(one, {"C-1": other})) is is_alike
+
+
+def page(*ids: str, bad: tuple[str, ...] = ()) -> Iterator[Page[Resource]]:
+    rows = [Pulled(i, Resource(resource_id=f"R-{i}", name=f"Person {i}", is_active=True), "{}", None) for i in ids]
+    return iter([Page(rows, [BadRow(i, "name is missing", "{}") for i in bad])])
+
+
+def test_a_record_of_one_system_says_nothing_about_the_one_with_its_number_in_another(
+    store: Store, config: Config
+) -> None:
+    save = partial(save_person, config)
+    pull(store, config, PSA, "resource", page("8", bad=("7",)), save)  # type: ignore[arg-type]
+    pull(store, config, HR, "resource", page("7", bad=("8",)), save)  # type: ignore[arg-type]
+    told = sorted((row["record_id"], row["message"]) for row in open_exceptions(store, "record"))
+    assert told == [("7", "kantata: name is missing"), ("8", "bamboohr: name is missing")]
+
+
+def test_two_systems_that_read_one_new_person_at_once_make_one_and_ask(
+    store: Store, app_url: str, config: Config
+) -> None:
+    started, asked = threading.Event(), list[BaseException]()
+
+    def psa() -> None:
+        with Store.open(app_url, REGION) as other:
+            started.set()
+            try:
+                with other.transaction("test"):
+                    person = Resource(resource_id="900", name="Ada Osei", is_active=True)
+                    save_person(config, other, PSA, "900", person)  # type: ignore[arg-type]
+            except Undecided as error:
+                asked.append(error)
+
+    with store.transaction("test"):
+        person = Resource(resource_id="R-12", name="Ada Osei", is_active=True, work_email="ada@meridian.test")
+        save_person(config, store, HR, "12", person)  # type: ignore[arg-type]
+        thread = threading.Thread(target=psa)
+        thread.start()
+        started.wait(5)
+        thread.join(0.5)
+    thread.join(5)
+    assert len(asked) == 1 and len(people(store)) == 1
+
+
+def test_what_its_owner_leaves_empty_does_not_come_and_go_with_each_read(store: Store, save: Any) -> None:
+    def read() -> Any:
+        save(HR, "12", work_email="ada@meridian.test")
+        save(PSA, "900", work_email="ada@meridian.test", skills=("sap",))
+        save(PLANNER, "7", work_email="ada@meridian.test")
+        return store.value("select count(*) from core.history")
+
+    read()
+    assert read() == read()

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from psflow.config import ModeRule
-from psflow.errors import Withheld
+from psflow.errors import Rejected, TransientError, Withheld
 from psflow.flows import activation, modes
+from psflow.flows.effects import drive
+from psflow.store import effects
+from psflow.store.effects import NewEffect
 from tests.flows.conftest import Firm
 
 
@@ -85,3 +88,72 @@ def test_an_activation_that_was_observed_goes_on_when_policy_lets_it(firm: Firm)
         with_modes(firm, {"mode": "observe"}).activate(engagement)
     firm.activate(engagement)
     assert activation.due(firm.store, firm.config) == {"start": [], "restart": []}
+
+
+def test_a_release_is_for_what_was_proposed_and_not_for_what_is_decided_instead(firm: Firm) -> None:
+    refusals = iter([True])
+
+    def refuse(when: str, capability: str) -> None:
+        if (when, capability) == ("before", "create_project") and next(refusals, False):
+            raise Rejected("the name is too long")
+
+    firm.erp.fail = refuse
+    proposing = with_modes(firm, {"mode": "propose", "capability": "create_project", "system": "tryton"})
+    firm.win(Name="A name that is too long")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(Withheld):
+        proposing.activate(**run)
+    key = "tryton:create_project:E-1001.1"
+    modes.release(firm.store, [key], "P-102")
+    with pytest.raises(Rejected):
+        proposing.activate(**run)
+    firm.win(Name="Short")
+    firm.sync()
+    with pytest.raises(Withheld, match=f"proposed: {key}"):
+        proposing.activate(**run)
+    assert not firm.erp.projects
+    assert modes.release(firm.store, [key], "P-102") == 1
+    proposing.activate(**run)
+    assert [made["name"] for made in firm.erp.projects.values()] == ["Short"]
+
+
+def test_what_is_withheld_stays_refused_and_takes_what_is_decided_until_it_leaves(firm: Firm) -> None:
+    def refuse(when: str, capability: str) -> None:
+        if (when, capability) == ("before", "create_project"):
+            raise Rejected("the name is too long")
+
+    firm.erp.fail = refuse
+    firm.win(Name="A name that is too long")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(Rejected):
+        firm.activate(**run)
+    with pytest.raises(Withheld):
+        with_modes(firm, {"mode": "observe"}).activate(**run)
+    firm.erp.fail = lambda *_: None
+    firm.win(Name="Short")
+    firm.sync()
+    firm.activate(**run)
+    assert [made["name"] for made in firm.erp.projects.values()] == ["Short"]
+
+
+def test_what_may_have_landed_before_it_needed_a_release_can_be_released(firm: Firm) -> None:
+    engagement = won(firm)
+    firm.erp.fail = lambda when, capability: (_ for _ in ()).throw(OSError("reset")) if when == "after" else None
+    with pytest.raises(TransientError):
+        activation.check(firm.store, firm.config, engagement, 1)
+        drive_once(firm, engagement)
+    firm.erp.fail = lambda *_: None
+    proposing = with_modes(firm, {"mode": "propose", "system": "tryton", "capability": "create_customer"})
+    with pytest.raises(Withheld, match="proposed: tryton:create_customer:C-77"):
+        proposing.activate(engagement)
+    assert modes.release(firm.store, ["tryton:create_customer:C-77"], "P-102") == 1
+    proposing.activate(engagement)
+    assert firm.erp.calls.count("create_customer") == 1
+
+
+def drive_once(firm: Firm, engagement: str) -> None:
+    payload = {"customer_id": "C-77"}
+    new = NewEffect("tryton", "create_customer", "C-77", payload, engagement)
+    with firm.store.transaction("test"):
+        effects.register(firm.store, [new])
+    drive(firm.store, firm.config, firm.erp, [new.key], wait_s=0)

@@ -59,6 +59,19 @@ def test_a_won_deal_ends_as_a_posted_invoice_whose_ledger_ties_to_the_cent(real:
     proven(real)
 
 
+def test_expenses_are_posted_beside_the_hours_as_one_fee_a_category(real: Firm) -> None:
+    real.spend(1, 10055)
+    real.spend(2, 2010, category="Lodging")
+    real.spend(3, 5)
+    real.load_expenses()
+    real.bill()
+    assert documents(real) == [("posted", Decimal("367.50") + Decimal("120.70"))]
+    reconciliation.read_erp(real.store, real.erp)
+    assert reconciliation.tie_out(real.store, real.config) == {"comparisons": 5 + 4 + 4 + 1 + 1 + 1, "breaks": 0}
+    fees = "select quantity, unit_price from core.erp_invoice_line order by line_key desc limit 2"
+    assert [tuple(row.values()) for row in real.store.rows(fees)] == [(1, Decimal("100.60")), (1, Decimal("20.10"))]
+
+
 def test_a_time_out_after_commit_on_the_draft_ends_with_one_document(real: Firm, tryton_server: TrytonServer) -> None:
     tryton_server.arm("model.account.invoice.create", "timeout_after_commit", hang_s=3)
     real.bill()

@@ -10,6 +10,9 @@ import pytest
 from psflow.errors import GateFailed, NeedsReview
 from psflow.flows import activation
 from psflow.store import matches
+from psflow.store.connection import Store
+from psflow.systems.salesforce.client import Salesforce
+from tests.database import REGION
 from tests.flows.conftest import CARDS, Firm
 
 LOST = {"IsWon": False, "StageName": "Closed Lost"}
@@ -201,3 +204,30 @@ def test_a_customer_that_only_looked_alike_is_read_again_and_becomes_one_of_its_
         {"customer_id": "C-77"}, {"customer_id": "C-78"},
     ]  # fmt: skip
     assert firm.exceptions("match") == []
+
+
+def test_what_a_person_says_while_the_accounts_are_read_counts_in_the_next_read(
+    firm: Firm, app_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago, now = dt.datetime.now(dt.UTC) - dt.timedelta(days=1), dt.datetime.now(dt.UTC)
+    firm.sync()
+    alike = {"Id": "001000000000002", "Name": "ACME Inc.", "AccountNumber": "78"}
+    firm.salesforce.load({"Account": [alike | {"SystemModstamp": long_ago.isoformat()}]})
+    firm.store.run("update ops.watermark set read_to = read_to - interval '2 days'")
+    firm.sync()
+    other = {"Id": "001000000000003", "Name": "Initech", "AccountNumber": "79", "SystemModstamp": now.isoformat()}
+    firm.salesforce.load({"Account": [other]})
+    honest = Salesforce.customers
+
+    def customers(self: Salesforce, since: dt.datetime | None) -> Any:
+        for page in honest(self, since):
+            with Store.open(app_url, REGION) as pmo, pmo.transaction("test"):
+                matches.decide(pmo, "customer", "salesforce", "001000000000002AAA", "C-77", "different", "P-201")
+            yield page
+
+    with monkeypatch.context() as reading:
+        reading.setattr(Salesforce, "customers", customers)
+        firm.sync()
+    firm.sync()
+    assert firm.exceptions("match") == []
+    assert firm.store.value("select count(*) from core.customer") == 3

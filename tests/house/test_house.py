@@ -55,7 +55,7 @@ def test_there_is_one_place_that_commits() -> None:
 
 def test_only_a_claim_makes_an_open_effect() -> None:
     found = where(p for p in CODE for call in calls(p) if name_of(call) == "OpenEffect")
-    assert found == ["include/psflow/store/effects.py"]
+    assert found == ["include/psflow/store/effects.py", "include/psflow/testing/effects.py"]  # that is for tests
 
 
 def test_every_write_of_an_adapter_takes_an_open_effect() -> None:
@@ -103,7 +103,7 @@ def test_money_and_hours_never_become_floats() -> None:
 
 
 def test_each_folder_says_which_question_it_answers() -> None:
-    for folder in ("contracts", "rules", "systems", "store", "warehouse", "gates", "flows", "sandbox"):
+    for folder in ("contracts", "rules", "systems", "store", "warehouse", "gates", "flows", "sandbox", "testing"):
         first = (ROOT / "include/psflow" / folder / "__init__.py").read_text(encoding="utf-8").split("\n")[0]
         assert "?" in first, folder
 

@@ -182,7 +182,7 @@ class InvoiceExpenses(Record):
 
 
 class Invoice(Record):
-    """The ERP's document for one project and batch: at least one line of hours or of expenses. Owner: ERP once posted."""
+    """The ERP's document for one project and batch, of hours and expenses. Owner: ERP once posted."""
 
     invoice_key: Id = Field(description="our reference, carried by the ERP's document")
     project_code: Id
@@ -190,7 +190,7 @@ class Invoice(Record):
     legal_entity_id: Id
     currency: Currency
     invoiced_on: dt.date
-    lines: tuple[InvoiceLine, ...] = ()
+    lines: tuple[InvoiceLine, ...]
     expenses: tuple[InvoiceExpenses, ...] = ()
 
     @model_validator(mode="after")

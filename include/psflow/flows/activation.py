@@ -55,7 +55,7 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
         subject = f"{engagement_id}.{epoch}"
         store.run(sql("warehouse.activation", "contract"), **verdict.model_dump(), subject=subject)
         store.run(sql("warehouse.activation", "project"), engagement_id=engagement_id, subject=subject)
-        store.run(sql("warehouse.staffing", "requests"), engagement_id=engagement_id)
+        staffing.ask(store, engagement_id, subject)
         _move(store, engagement_id, epoch, "activating", ["won", "blocked"])
     return str(_project(store, engagement_id)["project_code"])
 
@@ -201,6 +201,7 @@ def _compensate(store: Store, config: Config, erp: Erp, engagement_id: str, epoc
                                              {"erp_project_id": shell}, engagement_id))  # fmt: skip
     with store.transaction("activation.compensated"):
         crosswalk.retire(store, "project", project["project_code"], erp, epoch)
+        staffing.close(store, engagement_id, epoch)
         _move(store, engagement_id, epoch, "compensated", ["activating"])
 
 

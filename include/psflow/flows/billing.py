@@ -29,9 +29,8 @@ def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, i
     Freeze what should be billed up to the end of `period` and was not, and return the batch's id; None when nothing.
 
     A batch of this period that is being posted is returned as it is; one that waits for a decision becomes stale: the
-    new one holds all of it. Hours without a rate, expenses without an exchange rate, and projects that would be credited
-    below zero, become exceptions. Raises ConfigurationError for a legal entity that psflow.yaml does not have, GateFailed
-    while a batch of another period is being posted.
+    new one holds all of it. Hours without a rate, expenses without an exchange rate, and projects that would be
+    credited below zero, become exceptions. Raises GateFailed while a batch of another period is being posted.
     """
     entity = config.legal_entity(legal_entity_id)
     with store.transaction("billing.freeze"):
@@ -94,11 +93,8 @@ def _unrated(row: Row) -> exceptions.Finding:
     if row["source"] == "time":
         said = "no {currency} rate for {role} on {worked_on} on the rate card of {project_code}".format(**row)
         return exceptions.Finding("rate", "time_entry", row["time_entry_id"], "role", row["role"], said)
-    said = "no exchange rate from {cost_currency} to {currency} on or before {worked_on}; enter it in the ERP".format(**row)
-    return exceptions.Finding(
-        "rate", "expense_entry", row["expense_entry_id"], "currency", row["cost_currency"], said,
-        amount_at_risk=row["cost"], currency=row["cost_currency"],
-    )  # fmt: skip
+    said = "no rate from {cost_currency} to {currency} on or before {worked_on}; enter it in the ERP".format(**row)
+    return exceptions.Finding("rate", "expense_entry", row["expense_entry_id"], "currency", row["cost_currency"], said)
 
 
 def _set_credits_aside(store: Store) -> list[Row]:
@@ -218,14 +214,9 @@ def decide(
         with store.transaction(f"billing.{step}"):
             store.run(
                 sql("warehouse.billing", "decide"),
-                batch=batch_id,
-                step=step,
-                person=person.person,
-                user=airflow_user,
-                decision="approved" if approved else "rejected",
-                hash=content_hash,
-                run=run_id,
-            )
+                batch=batch_id, step=step, person=person.person, user=airflow_user,
+                decision="approved" if approved else "rejected", hash=content_hash, run=run_id,
+            )  # fmt: skip
             came_from = ["checked"] if step == "submit" else ["submitted"]
             if not _move(store, batch_id, _RESULT[step] if approved else "rejected", came_from):
                 raise GateFailed(f"batch {batch_id} is not waiting for anyone to {step} it")
@@ -249,13 +240,9 @@ def _content_hash(store: Store, batch_id: str) -> str | None:
 
 
 def _move(store: Store, batch_id: str, to: str, allowed: list[str], content_hash: str | None = None) -> bool:
-    return bool(
-        store.run(
-            "update billing.batch set state = %(to)s, content_hash = coalesce(%(hash)s, content_hash) "
-            "where batch_id = %(batch)s and state = any(%(allowed)s)",
-            to=to,
-            batch=batch_id,
-            allowed=allowed,
-            hash=content_hash,
-        )
-    )
+    done = store.run(
+        "update billing.batch set state = %(to)s, content_hash = coalesce(%(hash)s, content_hash) "
+        "where batch_id = %(batch)s and state = any(%(allowed)s)",
+        to=to, batch=batch_id, allowed=allowed, hash=content_hash,
+    )  # fmt: skip
+    return bool(done)

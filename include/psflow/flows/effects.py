@@ -27,10 +27,10 @@ def drive(store: Store, config: Config, system: System, keys: Sequence[str], wai
     after `wait_s`.
     """
     until = time.monotonic() + wait_s
-    with store.transaction("effect.reopen"):
-        effects.reopen(store, keys)
     if held := modes.withheld(store, config, keys):
         raise Withheld(modes.told(held))
+    with store.transaction("effect.reopen"):
+        effects.reopen(store, keys)
     while True:
         claimed = effects.claim(store, system.profile, keys)
         if claimed:

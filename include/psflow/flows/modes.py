@@ -14,7 +14,7 @@ from psflow.store.connection import Store
 
 
 def withheld(store: Store, config: Config, keys: Sequence[str]) -> dict[str, Mode]:
-    """Return key -> mode of the open effects that may not be sent now."""
+    """Return key -> mode of the effects that are not done and may not be sent now."""
     if not config.modes:
         return {}
     rows = store.rows(_OPEN, keys=list(keys))
@@ -46,12 +46,12 @@ select effect.effect_key, effect.system, effect.capability, effect.released_at,
 from ops.effect
 left join billing.batch using (batch_id)
 left join core.contract on contract.engagement_id = effect.engagement_id
-where effect_key = any(%(keys)s) and effect.state in ('pending', 'intent')
+where effect_key = any(%(keys)s) and effect.state <> 'done'
 """
 _RELEASE = """
 with released as (
     update ops.effect set released_by = %(person)s, released_at = clock_timestamp()
-    where effect_key = any(%(keys)s) and released_at is null and state = 'pending'
+    where effect_key = any(%(keys)s) and released_at is null and state <> 'done'
     returning effect_key
 )
 insert into ops.audit (actor, action, subject) select %(person)s, 'effect.released', effect_key from released

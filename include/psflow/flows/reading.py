@@ -38,7 +38,8 @@ def pull(
             changed = shapes.note(store, system, kind, [row.payload for row in page.rows])
             exceptions.open_all(store, config, [*failed, *findings(system, kind, page.bad), *changed])
             wrong = {finding.record_id for finding in failed}
-            exceptions.resolve(store, "record", kind, [r.record_id for r in page.rows if r.record_id not in wrong])
+            read_well = [row.record_id for row in page.rows if row.record_id not in wrong]
+            exceptions.resolve(store, "record", kind, read_well, told_by=f"{system.key}: ")  # systems count alike
             if stamps := [row.modified_at for row in page.rows if row.modified_at]:
                 crosswalk.read_to(store, system, kind, max(stamps))
         read += len(page.rows)

@@ -1,4 +1,4 @@
-"""Prove the numbers: read the ERP's documents back and tie hours, expenses, charges, lines, documents, ledger to the cent."""
+"""Prove the numbers: read the ERP's documents back and tie entries, charges, lines, documents, ledger to the cent."""
 
 from __future__ import annotations
 

@@ -8,10 +8,13 @@ that nobody can take is an exception of resource management, and is matched agai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from psflow.config import Config
 from psflow.contracts import Resource, ResourceRequest
+from psflow.errors import Withheld
 from psflow.flows.effects import drive
 from psflow.rules.staffing import Free, Match, Unstaffed, match
 from psflow.store import crosswalk, effects, exceptions
@@ -20,6 +23,23 @@ from psflow.store.effects import NewEffect
 from psflow.systems.ports import Planner, Psa, System
 
 _ENTITY = "resource_request"
+
+
+def ask(store: Store, engagement_id: str, subject: str) -> None:
+    """Write down the demand of a deal, in the caller's transaction; it changes until a project may carry it."""
+    _alone(store)
+    store.run(sql("warehouse.staffing", "requests"), engagement_id=engagement_id, subject=subject)
+
+
+def close(store: Store, engagement_id: str, epoch: int) -> None:
+    """End the demand of a compensated deal and free who was matched to it, in the caller's transaction."""
+    _alone(store)
+    store.run(sql("warehouse.staffing", "close"), engagement_id=engagement_id, epoch=epoch)
+
+
+def _alone(store: Store) -> None:
+    """Wait for the one matcher, or be it, until the transaction ends: free hours are shared."""
+    store.run("select pg_advisory_xact_lock(hashtext('psflow.staffing'))")
 
 
 def request(store: Store, config: Config, planner: Planner, engagement_id: str, epoch: int) -> int:
@@ -35,9 +55,25 @@ def request(store: Store, config: Config, planner: Planner, engagement_id: str, 
 
 
 def staff(store: Store, config: Config, planner: Planner, psa: Psa) -> dict[str, int]:
-    """Match what is open, send what is matched, and return how many requests are assigned now and how many wait."""
-    unstaffed = _decide(store, config)
-    rows = _sendable(store, config, planner, psa)
+    """
+    Match what is open, send what is matched, and return how many requests are assigned now and how many wait.
+
+    Raises Withheld at the end when policy lets some not out; those of other deals are sent before.
+    """
+    unstaffed, assigned, withheld = _decide(store, config), 0, list[str]()
+    rows = sorted(_sendable(store, config, planner, psa), key=itemgetter("engagement_id", "request_id"))
+    for _, deal in groupby(rows, key=itemgetter("engagement_id")):
+        try:
+            assigned += _assign(store, config, planner, psa, list(deal))
+        except Withheld as error:
+            withheld.append(str(error))
+    if withheld:
+        raise Withheld("; ".join(withheld))
+    return {"assigned": assigned, "unstaffed": unstaffed}
+
+
+def _assign(store: Store, config: Config, planner: Planner, psa: Psa, rows: list[Row]) -> int:
+    """Send what is matched for one deal to both systems and return how many are assigned now. Raises Withheld."""
     planned = _send(store, config, planner, "assign_resource", rows, lambda row: _asked(row) | {
         "planner_person_id": row["planner_person_id"], "planner_project_id": row["planner_project_id"],
         "planner_request_id": row["planner_request_id"],
@@ -50,13 +86,13 @@ def staff(store: Store, config: Config, planner: Planner, psa: Psa) -> dict[str,
         "request_id": row["request_id"], "planner_request_id": row["planner_request_id"],
     })  # fmt: skip
     _confirm(store, planner, psa, planned, delivered)
-    return {"assigned": len(planned.keys() & delivered.keys()), "unstaffed": unstaffed}
+    return len(planned.keys() & delivered.keys())
 
 
 def _decide(store: Store, config: Config) -> int:
     """Write down who takes what, and open an exception for each request nobody can take; returns how many those are."""
     with store.transaction("staffing.decided"):
-        store.run("select pg_advisory_xact_lock(hashtext('psflow.staffing'))")  # one matcher: free hours are shared
+        _alone(store)
         rows = {row["request_id"]: row for row in store.rows(sql("warehouse.staffing", "open"))}
         asked = [ResourceRequest(**{f: row[f] for f in ResourceRequest.model_fields}) for row in rows.values()]
         outcomes = match(asked, _people(store), _free(store, asked))

@@ -15,14 +15,15 @@ from psflow.flows import identity
 from psflow.flows.activation import due
 from psflow.flows.reading import Counts, findings, noted, pull
 from psflow.flows.sync_people import save_person
-from psflow.store import crosswalk, exceptions, ownership
+from psflow.store import crosswalk, exceptions, matches, ownership
 from psflow.store.connection import Store, sql
 from psflow.systems.ports import BadRow, Crm, Erp, FxRate, Psa, System
 
 
 def pull_crm(store: Store, config: Config, crm: Crm) -> Counts:
     """Read customers and opportunities; return counts and the activation runs to start or to start again."""
-    accounts = crm.customers(crosswalk.read_since(store, crm, "customer"))
+    since = None if matches.answered(store, "customer", crm) else crosswalk.read_since(store, crm, "customer")
+    accounts = crm.customers(since)
     customers = pull(store, config, crm, "customer", accounts, partial(_customer, config))
     deals = crm.opportunities(crosswalk.read_since(store, crm, "opportunity"))
     opportunities = pull(store, config, crm, "opportunity", deals, _opportunity)

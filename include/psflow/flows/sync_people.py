@@ -30,12 +30,9 @@ def pull_hr(store: Store, config: Config, hr: Hr) -> Counts:
     seen: set[str] = set()
     window = _window(store)
     absences = pull(store, config, hr, "absence", noted(hr.absences(*window), seen, _day), _absence)
-    return {
-        "resources": people,
-        "deleted": gone,
-        "absences": absences,
-        "withdrawn": len(_drop(store, "drop_absences", hr, window, seen)),
-    }
+    with store.transaction("sync.drop_absences"):
+        withdrawn = len(_drop(store, "drop_absences", hr, window, seen))
+    return {"resources": people, "deleted": gone, "absences": absences, "withdrawn": withdrawn}
 
 
 def pull_planner(store: Store, config: Config, planner: Planner) -> Counts:
@@ -45,8 +42,8 @@ def pull_planner(store: Store, config: Config, planner: Planner) -> Counts:
     began, window = store.value("select clock_timestamp()"), _window(store)
     pages = noted(planner.assignments(*window), seen, lambda record: record.assignment_id)
     read = pull(store, config, planner, "assignment", pages, _assignment)
-    gone = _drop(store, "drop_assignments", planner, window, seen, began)
-    with store.transaction("sync.taken_off"):
+    with store.transaction("sync.drop_assignments"):
+        gone = _drop(store, "drop_assignments", planner, window, seen, began)
         exceptions.open_all(store, config, [_taken_off(planner, row) for row in gone if row["request_id"]])
     return {"resources": people, "assignments": read, "withdrawn": len(gone)}
 
@@ -62,6 +59,8 @@ def _taken_off(planner: Planner, row: Row) -> exceptions.Finding:
 
 def save_person(config: Config, store: Store, system: System, record_id: str, person: Resource) -> str:
     """Write what this system may say about a person and return our id. Raises NeedsReview."""
+    # two systems that read one new person at once would not see each other's
+    store.run("select pg_advisory_xact_lock(hashtext('psflow.people'))")
     exact = store.value(
         "select resource_id from core.resource where work_email = %(email)s", email=person.work_email
     ) if person.work_email else None  # fmt: skip
@@ -115,7 +114,7 @@ def _absence(store: Store, system: System, record_id: str, absence: Absence) -> 
 
 def _assignment(store: Store, system: System, record_id: str, assignment: Assignment) -> None:
     """Keep an allocation; one of ours, by crosswalk or marker, under its request, and dates planned by hand win."""
-    known = crosswalk.entity(store, "assignment", system, assignment.assignment_id) or assignment.request_id
+    known = crosswalk.entity(store, "assignment", system, assignment.assignment_id) or _marked(store, system, assignment)
     values: dict[str, Any] = assignment.model_dump() | {
         "assignment_id": known or f"{system.key}:{assignment.assignment_id}",
         "request_id": known,
@@ -124,6 +123,13 @@ def _assignment(store: Store, system: System, record_id: str, assignment: Assign
         "project_code": crosswalk.entity(store, "project", system, assignment.project_ref),
     }
     store.run(sql("warehouse.sync", "assignment"), **values)
+
+
+def _marked(store: Store, system: System, assignment: Assignment) -> str | None:
+    """Return the request whose marker an allocation carries, None for a copy of the one that answers it."""
+    request_id = assignment.request_id
+    linked = crosswalk.external(store, "assignment", request_id, system) if request_id else None
+    return request_id if linked in (None, assignment.assignment_id) else None
 
 
 def _day(absence: Absence) -> str:
@@ -147,6 +153,5 @@ def _drop(
     began: dt.datetime | None = None,
 ) -> list[Row]:  # fmt: skip
     """Drop and return what the system no longer has in a window that was read to its end; raw keeps what it was."""
-    with store.transaction(f"sync.{statement}"):
-        return store.rows(sql("warehouse.sync", statement), system=system.key, from_day=window[0], to_day=window[1],
-                          seen=sorted(seen), began=began)  # fmt: skip
+    return store.rows(sql("warehouse.sync", statement), system=system.key, from_day=window[0], to_day=window[1],
+                      seen=sorted(seen), began=began)  # fmt: skip

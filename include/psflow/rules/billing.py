@@ -73,6 +73,7 @@ def _other(document: Document) -> Break:
 
 def _compare(invoice: Invoice, document: Document) -> list[Break]:
     wanted = {line.line_key: line.amount for line in invoice.lines}
+    wanted |= {line.line_key: line.amount for line in invoice.expenses}
     has = {line.line_key or "(a line without our key)": line.amount for line in document.lines}
     lines = [
         Break(f"line {key}", str(has.get(key)), f"the ERP has {has.get(key)} where {wanted.get(key)} was decided")

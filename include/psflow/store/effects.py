@@ -73,7 +73,7 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     """
     Write effects down in the caller's transaction and return their keys; one that is there already stays as it is.
 
-    One that was refused never landed, and takes what is decided now. Raises NeedsReview when any other is there with
+    One that was refused never landed, and takes what is decided now, to be released anew. Raises NeedsReview when any other is there with
     another payload: that would be a second truth under one name.
     """
     rows: list[dict[str, Any]] = [
@@ -105,7 +105,8 @@ with old as (
     select effect_key, payload_hash from ops.effect
     where effect_key = %(key)s and state = 'refused' and payload_hash <> %(hash)s for update
 ), redecided as (
-    update ops.effect set payload = %(payload)s::jsonb, payload_hash = %(hash)s from old
+    update ops.effect set payload = %(payload)s::jsonb, payload_hash = %(hash)s, released_by = null, released_at = null
+    from old
     where effect.effect_key = old.effect_key
     returning effect.effect_key, old.payload_hash as was, effect.payload_hash as is_now
 )

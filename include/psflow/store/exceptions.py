@@ -55,12 +55,13 @@ def _row(config: Config, f: Finding) -> dict[str, str | int | None]:
     }  # fmt: skip
 
 
-def resolve(store: Store, rule: Rule, entity: str, record_ids: Sequence[str]) -> int:
-    """Resolve what is open about these records under this rule; returns how many."""
+def resolve(store: Store, rule: Rule, entity: str, record_ids: Sequence[str], told_by: str = "") -> int:
+    """Resolve what is open about these records under this rule, in messages that begin so; returns how many."""
     return store.run(
         "update ops.exceptions set state = 'resolved', resolved_at = clock_timestamp() "
-        "where state = 'open' and rule = %(rule)s and entity = %(entity)s and record_id = any(%(ids)s)",
-        rule=rule, entity=entity, ids=list(record_ids),
+        "where state = 'open' and rule = %(rule)s and entity = %(entity)s and record_id = any(%(ids)s) "
+        "and starts_with(message, %(told_by)s)",
+        rule=rule, entity=entity, ids=list(record_ids), told_by=told_by,
     )  # fmt: skip
 
 

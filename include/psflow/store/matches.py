@@ -36,6 +36,23 @@ def propose(store: Store, entity: Entity, system: System, record_id: str, scores
     )  # fmt: skip
 
 
+def answered(store: Store, entity: Entity, system: System) -> bool:
+    """Whether a person decided about a record of this stream and no read acted on it: their word came during one."""
+    found: bool = store.value(_ANSWERED, entity=entity, system=system.key, instance=system.instance)
+    return found
+
+
+_ANSWERED = """
+select exists (
+    select from ops.match_candidate candidate
+    join ops.exceptions asked on (asked.rule, asked.entity, asked.state, asked.record_id)
+                               = ('match', candidate.entity, 'open', candidate.system || ':' || candidate.external_id)
+    where (candidate.entity, candidate.system, candidate.instance) = (%(entity)s, %(system)s, %(instance)s)
+    group by candidate.external_id
+    having bool_or(decision = 'same') or bool_and(decision is not null))
+"""
+
+
 def decide(store: Store, entity: Entity, system: str, record_id: str, ours: str, said: Decision, person: str) -> None:
     """
     Store what a person said about one candidate; the stream is read from its beginning once, and that read acts on it.

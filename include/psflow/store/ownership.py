@@ -22,7 +22,7 @@ def allowed(
     """
     Return what may be written of `values`: the whole for a new record, else each field by its owner.
 
-    An owner that has not spoken yet (its field is still null) does not stop others.
+    An owner that does not know the record yet does not stop others; one that does and says nothing means nothing.
     """
     if current is None:
         return dict(values)
@@ -34,7 +34,21 @@ def allowed(
     }
     _list(store, config, entity, entity_id, system, refused)
     silent = {field for field, value in values.items() if owners.get(field, system.key) != system.key and not value}
+    silent |= _left_empty(store, entity, entity_id, {
+        field: owners[field] for field in values.keys() - silent
+        if owners.get(field, system.key) != system.key and not current[field]
+    })  # fmt: skip
     return {field: current[field] if field in refused or field in silent else value for field, value in values.items()}
+
+
+def _left_empty(store: Store, entity: OwnedEntity, entity_id: str, empty: Mapping[str, str]) -> set[str]:
+    """Return which empty fields (field -> owner) are so because their owner, which knows the record, says nothing."""
+    if not empty:
+        return set()
+    known = store.rows(
+        "select system from ops.crosswalk where kind = %(entity)s and entity_id = %(id)s", entity=entity, id=entity_id
+    )
+    return {field for field, owner in empty.items() if owner in {row["system"] for row in known}}
 
 
 def _differs(ours: Any, theirs: Any) -> bool:

@@ -32,6 +32,9 @@ def match(exception_id: Number, said: Decision, user: User, sent: Sent) -> dict[
     """Say whether a system's record and ours (`to`) are the same; the next sync acts on it. Refuses as `act` does."""
     with opened("psflow_db") as (store, policy), _refusals():
         row, who = _mine(store, policy, exception_id, user)
+        if row["rule"] != "match" or row["state"] != "open":
+            is_over = f"is {row['state']}" if row["rule"] == "match" else "asks nobody who is who"
+            raise NeedsReview(f"exception {exception_id} {is_over}: nothing would act on what you say")
         system, _, record_id = row["record_id"].partition(":")
         matches.decide(store, row["entity"], system, record_id, sent.to, said, who)
         exceptions.comment(store, exception_id, who, f"{row['record_id']} and {sent.to}: {said}")

@@ -32,6 +32,8 @@ def _dag(policy: Config, row: Row) -> str | None:
     if row["rule"] == "record":
         is_work = row["entity"] in ("time_entry", "expense_entry")
         return "time_expense" if is_work else f"sync_{row['message'].partition(':')[0]}"
+    if (row["rule"], row["entity"]) == ("rate", "expense_entry"):
+        return "sync_tryton"  # it lacks an exchange rate
     if row["rule"] == "match":
         return f"sync_{row['record_id'].partition(':')[0]}"
     return policy.routing[row["rule"]].dag

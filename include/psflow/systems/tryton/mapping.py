@@ -3,9 +3,9 @@ Tryton records <-> payloads and contracts. Pure; the vendor's words end here.
 
 An invoice line's amount is Tryton's own: quantity x unit price, half-even to the currency's rounding. A line of
 ours therefore goes out as hours at their rate when that gives its amount to the cent, and as one fee of that amount
-when it does not (half a cent, more digits than the unit holds). The line's `note` holds our key: it is free text,
-is not printed, and stays readable after posting. A project's `comment` holds the effect's key and nothing else, since
-a project has no field of its own for that and text can be searched exactly.
+when it does not (half a cent, more digits than the unit holds); expenses go out as one fee a category. The line's
+`note` holds our key: it is free text, is not printed, and stays readable after posting. A project's `comment` holds
+the effect's key and nothing else, since a project has no field of its own for that and text can be searched exactly.
 """
 
 from __future__ import annotations
@@ -147,6 +147,8 @@ def invoice(payload: Mapping[str, Any], buyer: Buyer, books: Books, currency: Cu
 
     Raises Rejected when a line's amount has more digits than the currency.
     """
+    lines = [line(each, books, currency) for each in payload["lines"]]
+    lines += [expenses(each, books, currency) for each in payload.get("expenses", ())]
     return {
         "type": "out",
         "company": books.company,
@@ -159,7 +161,7 @@ def invoice(payload: Mapping[str, Any], buyer: Buyer, books: Books, currency: Cu
         "journal": books.journal,
         "currency": currency.id,
         "invoice_date": day(dt.date.fromisoformat(payload["invoiced_on"])),
-        "lines": [["create", [line(each, books, currency) for each in payload["lines"]]]],
+        "lines": [["create", lines]],
     }
 
 
@@ -169,8 +171,22 @@ def line(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[s
     sold, quantity, price = books.hours, hours, rate
     if not (_fits(hours, sold.digits) and _fits(rate, PRICE_DIGITS) and erp_amount(hours, rate, currency) == amount):
         sold, quantity, price = books.fee, Decimal(1), amount
+    said = f"{payload['role']}: {hours:f} h at {rate:f} {currency.code}"
+    return _line(payload["line_key"], sold, quantity, price, said, amount, books, currency)
+
+
+def expenses(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[str, Any]:
+    """Return the values of the line of one category of expenses: one fee of their amount, at cost."""
+    amount, said = Decimal(payload["amount"]), f"Expenses: {payload['category']}"
+    return _line(payload["line_key"], books.fee, Decimal(1), amount, said, amount, books, currency)
+
+
+def _line(
+    key: str, sold: Product, quantity: Decimal, price: Decimal, said: str, amount: Decimal, books: Books,
+    currency: Currency,
+) -> dict[str, Any]:  # fmt: skip
     if erp_amount(quantity, price, currency) != amount:
-        raise Rejected(f"tryton: line {payload['line_key']}: {currency.code} has no amount of {amount}; round it first")
+        raise Rejected(f"tryton: line {key}: {currency.code} has no amount of {amount}; round it first")
     return {
         "type": "line",
         "company": books.company,
@@ -180,8 +196,8 @@ def line(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[s
         "unit": sold.unit,
         "quantity": quantity,
         "unit_price": number(price),
-        "description": f"{payload['role']}: {hours:f} h at {rate:f} {currency.code}",
-        "note": payload["line_key"],
+        "description": said,
+        "note": key,
     }
 
 

@@ -9,10 +9,10 @@ with batch as (
 ),
 frozen as (
     insert into billing.batch_line (
-        batch_id, charge_id, kind, time_entry_id, version, project_code, worked_on, role, minutes, hourly_rate, amount,
-        currency)
-    select batch_id, charge_id, kind, time_entry_id, version, project_code, worked_on, role, minutes, hourly_rate, amount,
-           currency
+        batch_id, charge_id, kind, time_entry_id, expense_entry_id, version, project_code, worked_on, role, minutes,
+        hourly_rate, category, cost, cost_currency, fx_rate, amount, currency)
+    select batch_id, charge_id, kind, time_entry_id, expense_entry_id, version, project_code, worked_on, role, minutes,
+           hourly_rate, category, cost, cost_currency, fx_rate, amount, currency
     from billing_difference cross join batch
     where kind <> 'unrated'
 )

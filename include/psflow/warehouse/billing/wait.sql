@@ -2,5 +2,5 @@
 -- hour that moved to another project is not charged there while its reversal waits.
 delete from billing_difference
 where kind <> 'unrated'
-  and time_entry_id in (select time_entry_id from billing_difference
-                        where kind <> 'unrated' and project_code = any(%(projects)s))
+  and entry_key in (select entry_key from billing_difference
+                    where kind <> 'unrated' and project_code = any(%(projects)s))

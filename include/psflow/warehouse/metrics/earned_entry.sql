@@ -1,49 +1,48 @@
--- What each approved billable entry is worth: hours at the rate of their work date, expenses at cost.
+-- What each approved billable entry is worth: hours at the rate of their work date, expenses reimbursed at cost.
+-- An expense in another currency counts at the exchange rate of its day, or at the one it was invoiced at.
 -- id:     earned_entry.v1
 -- grain:  time or expense entry, the version that passed its gate
 -- unit:   hours; money in the contract's currency
 -- owner:  finance
--- source: core.time_entry, core.time_entry_head, core.expense_entry, core.expense_entry_head, core.project,
---         core.contract, core.rate, core.legal_entity, billing.live_charge, billing.opening_balance
+-- source: billing.passed_entry, core.rate, core.fx_rate, core.legal_entity, billing.live_charge, billing.opening_balance
 create or replace view finance.earned_entry as
-with billed as (  -- corrected hours keep the price they were invoiced at
-    select distinct on (time_entry_id) time_entry_id, project_code, worked_on, role, hourly_rate
-    from billing.live_charge order by time_entry_id, version desc
+with billed as (  -- what is corrected keeps the price it was invoiced at
+    select distinct on (entry_key) entry_key, project_code, worked_on, role, cost_currency, hourly_rate, fx_rate
+    from billing.live_charge order by entry_key, version desc
 ),
-entry as (
-    select 'time' as kind, time_entry_id as source_id, version, load_id, project_code, worked_on, billed_role as role, minutes,
-           null::numeric as cost, null as cost_currency
-    from core.time_entry_head
-    join core.time_entry using (time_entry_id)
-    where version = passed_version and is_approved and is_billable and minutes <> 0
-    union all
-    select 'expense', expense_entry_id, version, load_id, project_code, spent_on, null, 0, amount, currency
-    from core.expense_entry_head
-    join core.expense_entry using (expense_entry_id)
-    where version = passed_version and is_approved and is_billable and amount <> 0
+day_rate as (  -- once a pair of currencies and day, not once an expense
+    select wanted.*, dated.rate
+    from (select distinct cost_currency, currency, worked_on from billing.passed_entry
+          where is_to_bill and cost_currency <> currency) wanted
+    cross join lateral (
+        select rate from core.fx_rate
+        where (from_currency, to_currency) = (wanted.cost_currency, wanted.currency) and valid_on <= wanted.worked_on
+        order by valid_on desc limit 1
+    ) dated
 ),
 priced as (
-    select entry.*, contract.engagement_id, contract.legal_entity_id, contract.currency,
-           coalesce(billed.hourly_rate, rate.hourly_rate) as hourly_rate,
+    select entry.*, coalesce(billed.hourly_rate, rate.hourly_rate) as hourly_rate,
+           coalesce(billed.fx_rate, case when entry.cost_currency = entry.currency then 1 else day_rate.rate end) as fx_rate,
            coalesce(entry.worked_on < coalesce(legal_entity.billing_starts_on, opening.as_of), false) as is_opening
-    from entry
-    join core.project using (project_code)
-    join core.contract using (engagement_id)
+    from billing.passed_entry entry
     left join core.legal_entity using (legal_entity_id)
     left join billing.opening_balance opening using (project_code)
-    left join billed on entry.kind = 'time' and (billed.time_entry_id, billed.project_code, billed.worked_on, billed.role)
-                                              = (entry.source_id, entry.project_code, entry.worked_on, entry.role)
-    left join core.rate on rate.rate_card_id = contract.rate_card_id and rate.role = entry.role
+    left join billed
+        on billed.entry_key = entry.entry_key
+        and (billed.project_code, billed.worked_on, billed.role, billed.cost_currency)
+            is not distinct from (entry.project_code, entry.worked_on, entry.role, entry.cost_currency)
+    left join core.rate on rate.rate_card_id = entry.rate_card_id and rate.role = entry.role
         and entry.worked_on >= rate.valid_from and (rate.valid_to is null or entry.worked_on <= rate.valid_to)
+    left join day_rate on (day_rate.cost_currency, day_rate.currency, day_rate.worked_on)
+                        = (entry.cost_currency, entry.currency, entry.worked_on)
+    where entry.is_to_bill
 )
-select kind, source_id, version, load_id, engagement_id, legal_entity_id, project_code, worked_on, role,
-       round(minutes / 60.0, 4) as hours, hourly_rate,
-       billing.round_money(case kind when 'time' then minutes * hourly_rate / 60
-                                else case when cost_currency = currency then cost end end, currency) as amount,
-       currency, is_opening,
-       case when kind = 'time' and hourly_rate is null then 'rate'
-            when kind = 'expense' and cost_currency is distinct from currency
-                then 'expense in ' || currency || ': it says ' || coalesce(cost_currency, 'no currency') end as missing
+select source as kind, coalesce(time_entry_id, expense_entry_id) as source_id, version, load_id, engagement_id,
+       legal_entity_id, project_code, worked_on, role, round(coalesce(minutes, 0) / 60.0, 4) as hours, hourly_rate,
+       billing.round_money(coalesce(minutes * hourly_rate / 60, cost * fx_rate), currency) as amount, currency, is_opening,
+       case when source = 'time' and hourly_rate is null then 'rate'
+            when source = 'expense' and fx_rate is null then 'exchange rate ' || cost_currency || ' to ' || currency
+            end as missing
 from priced;
 comment on column finance.earned_entry.kind is 'time or expense.';
 comment on column finance.earned_entry.source_id is 'The entry as the PSA knows it.';

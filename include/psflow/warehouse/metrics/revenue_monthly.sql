@@ -1,4 +1,4 @@
--- Revenue as invoiced: approved billable hours at the rate of their work date and expenses at cost, in their month.
+-- Revenue as invoiced: approved billable hours at the rate of their work date and expenses reimbursed at cost, in their month.
 -- id:     revenue_monthly.v1
 -- grain:  project x month of the work
 -- unit:   hours; money in the contract's currency

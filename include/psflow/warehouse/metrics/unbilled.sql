@@ -1,4 +1,4 @@
--- Approved billable hours, expenses and money that stand on no invoice, by project and reason.
+-- Approved billable hours and expenses, these at cost, that stand on no invoice, by project and reason.
 -- id:     unbilled.v1
 -- grain:  project x reason
 -- unit:   hours; money in the contract's currency; days

@@ -1,4 +1,4 @@
--- Approved billable hours, expenses and money on no invoice, entry by entry, with the reason; the rows behind finance.unbilled.
+-- Approved billable hours and expenses at cost on no invoice, entry by entry, with the reason; the rows behind finance.unbilled.
 -- id:     unbilled_entry.v1
 -- grain:  time or expense entry, project and day that differ from what was invoiced
 -- unit:   hours; money in the contract's currency; days
@@ -7,9 +7,10 @@
 --         core.time_entry_head, core.expense_entry, core.expense_entry_head, core.time_load, ops.exceptions
 create or replace view finance.unbilled_entry as
 with invoiced as (
-    select 'time' as kind, time_entry_id as source_id, project_code, worked_on, currency, sum(minutes) / 60.0 as hours, sum(amount) as amount
+    select source as kind, coalesce(time_entry_id, expense_entry_id) as source_id, project_code, worked_on, currency,
+           coalesce(sum(minutes), 0) / 60.0 as hours, sum(amount) as amount
     from billing.counted_charge
-    group by time_entry_id, project_code, worked_on, currency
+    group by source, source_id, project_code, worked_on, currency
 ),
 gap as (
     select earned.kind, earned.source_id, earned.load_id, earned.project_code, earned.worked_on, earned.currency, earned.missing,
@@ -39,11 +40,12 @@ gap as (
     where version = latest_version and state = 'held' and passed_version is null and is_approved and is_billable
 ),
 batch as (
-    select content.time_entry_id, max(content.batch_id) as batch_id
+    select content.source as kind, coalesce(content.time_entry_id, content.expense_entry_id) as source_id,
+           max(content.batch_id) as batch_id
     from billing.batch_content content
     join billing.batch using (batch_id)
     where batch.state in ('frozen', 'checked', 'submitted', 'approved')
-    group by content.time_entry_id
+    group by content.source, source_id
 )
 select gap.kind, gap.source_id, project.engagement_id, contract.legal_entity_id, gap.project_code, gap.worked_on,
        case when gap.missing is not null then 'no rate'
@@ -63,7 +65,7 @@ select gap.kind, gap.source_id, project.engagement_id, contract.legal_entity_id,
 from gap
 left join core.project using (project_code)
 left join core.contract using (engagement_id)
-left join batch on gap.kind = 'time' and batch.time_entry_id = gap.source_id;
+left join batch using (kind, source_id);
 comment on column finance.unbilled_entry.kind is 'time or expense.';
 comment on column finance.unbilled_entry.source_id is 'The entry as the PSA knows it.';
 comment on column finance.unbilled_entry.engagement_id is 'The won deal; null when the entry is on no project of ours.';
@@ -71,7 +73,7 @@ comment on column finance.unbilled_entry.legal_entity_id is 'The company of ours
 comment on column finance.unbilled_entry.project_code is 'The project; null when the entry is on none of ours.';
 comment on column finance.unbilled_entry.worked_on is 'Day of the work or the expense.';
 comment on column finance.unbilled_entry.reason is
-    'no rate: the rate card has no price, or an expense is in another currency than its contract; held: a gate or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
+    'no rate: the rate card has no price, or nobody has the exchange rate of an expense; held: a gate or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
 comment on column finance.unbilled_entry.hours is 'Hours to bill less hours invoiced; below zero for a credit.';
 comment on column finance.unbilled_entry.amount is 'Money to bill less money invoiced, in currency; null while nobody can say, never 0.';
 comment on column finance.unbilled_entry.currency is 'Currency of the contract.';

@@ -1,50 +1,58 @@
--- Hours to charges to invoice lines to the ERP's documents and ledger, record by record; a missing value is a break.
+-- Hours and expenses to charges to invoice lines to the ERP's documents and ledger, record by record; a missing value is a break.
 -- id:    invoice_tie_out.v1
--- grain: step 1 time entry (billed, or lost), 2 and 3 invoice line, 4 and 5 invoice, 6 our reference in the ERP
--- unit:  h (hours, from whole minutes) or the invoice's currency
--- source: core.time_entry, core.time_entry_head, core.project, core.contract, billing.*, core.erp_*, ops.crosswalk,
---        ops.gate_run, ops.exceptions
+-- grain: step 1 time entry or expense (billed, or lost), 2 and 3 invoice line, 4 and 5 invoice, 6 our reference in the ERP
+-- unit:  h (hours, from whole minutes), the currency an expense was paid in, or the invoice's currency
+-- source: core.time_entry, core.expense_entry, core.project, billing.*, core.erp_*, ops.crosswalk, ops.gate_run,
+--        ops.exceptions
 -- owner: finance
 with billed as (  -- what counts as billed of an entry, and its live charge (the newest, should there be two)
-    select time_entry_id, sum(charge.minutes) as minutes, max(charge.line_key) as line_key,
+    select entry_key, charge.source, coalesce(charge.time_entry_id, charge.expense_entry_id) as record_id,
+           coalesce(sum(charge.minutes) / 60.0, sum(charge.cost)) as quantity, max(charge.line_key) as line_key,
            max(live.version) as version
     from billing.counted_charge charge
-    left join billing.live_charge live using (charge_id, time_entry_id)
-    group by time_entry_id
+    left join billing.live_charge live using (charge_id, entry_key)
+    group by entry_key, charge.source, record_id
 ),
 judged as (
     select batch_id as load_id, min(checked_at) as judged_at
-    from ops.gate_run where suite = 'time_expense/time_entry' and verdict <> 'failed'
+    from ops.gate_run
+    where suite in ('time_expense/time_entry', 'time_expense/expense_entry') and verdict <> 'failed'
     group by batch_id
 ),
-newest as (  -- the batch frozen last that reaches each month; while it is not posted, hours may wait in it
+newest as (  -- the batch frozen last that reaches each month; while it is not posted, entries may wait in it
     select distinct on (legal_entity_id, month) legal_entity_id, month, state, frozen_at
     from billing.batch
-    join (select distinct to_char(worked_on, 'YYYY-MM') as month from core.time_entry) worked on month <= period
+    join (select distinct to_char(worked_on, 'YYYY-MM') as month from billing.passed_entry) worked on month <= period
     order by legal_entity_id, month, frozen_at desc
 ),
 told as (  -- why something is not billed yet
     select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'billing')
 ),
+policy as (  -- from when on we bill; before, work was billed elsewhere
+    select * from unnest(%(entities)s::text[], %(starts)s::date[]) as policy (legal_entity_id, starts_on)
+),
 due as (  -- what a posted batch should have billed of an entry, unless an exception says why it did not
-    select entry.time_entry_id, entry.project_code, project.engagement_id, entry.minutes,
-           entry.is_approved and entry.is_billable and entry.minutes <> 0 as is_to_bill,
-           (live.project_code, live.worked_on, live.role) = (entry.project_code, entry.worked_on, entry.billed_role) as is_alike
-    from core.time_entry_head head
-    join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.passed_version)
-    join core.project using (project_code)
-    join core.contract using (engagement_id)
+    select entry.entry_key, entry.source, coalesce(entry.time_entry_id, entry.expense_entry_id) as record_id,
+           entry.project_code, entry.engagement_id, entry.cost_currency,
+           coalesce(entry.minutes / 60.0, entry.cost) as quantity,
+           entry.is_to_bill and entry.worked_on >= coalesce(policy.starts_on, '-infinity') as is_to_bill,
+           (live.project_code, live.worked_on, live.role, live.category, live.cost_currency)
+               is not distinct from
+               (entry.project_code, entry.worked_on, entry.role, entry.category, entry.cost_currency) as is_alike
+    from billing.passed_entry entry
     join judged on judged.load_id = entry.load_id::text
-    join newest on newest.legal_entity_id = contract.legal_entity_id and newest.month = to_char(entry.worked_on, 'YYYY-MM')
-    left join billed on billed.time_entry_id = entry.time_entry_id
-    left join billing.live_charge live on (live.time_entry_id, live.version) = (billed.time_entry_id, billed.version)
+    join newest on newest.legal_entity_id = entry.legal_entity_id and newest.month = to_char(entry.worked_on, 'YYYY-MM')
+    left join policy on policy.legal_entity_id = entry.legal_entity_id
+    left join billed on billed.entry_key = entry.entry_key
+    left join billing.live_charge live on (live.entry_key, live.version) = (billed.entry_key, billed.version)
     where newest.state = 'posted' and judged_at < newest.frozen_at
-      and not exists (select from told where entity = 'time_entry' and record_id = entry.time_entry_id)
+      and not exists (select from told where entity = entry.source || '_entry'
+                                         and record_id = coalesce(entry.time_entry_id, entry.expense_entry_id))
       and not exists (select from told where entity = 'project' and record_id = entry.project_code)
       and not exists (select from told where entity = 'project' and record_id = live.project_code)
       and not exists (select from told join billing.invoice on entity = 'invoice' and invoice_key = record_id
                       join billing.void_charge void using (batch_id, project_code)
-                      where void.time_entry_id = entry.time_entry_id)
+                      where void.entry_key = entry.entry_key)
 ),
 document as (  -- the one document that is ours; others under the reference show in step 6
     select invoice.invoice_key, invoice.amount, invoice.currency, project.engagement_id, invoice.project_code,
@@ -56,18 +64,22 @@ document as (  -- the one document that is ours; others under the reference show
 ),
 compared as (
     -- 1: an entry that was billed, or should have been: what is due of it, else the version billed last
-    select '1 hours to charges' as step, time_entry_id as record_id,
+    select case coalesce(due.source, billed.source) when 'time' then '1 hours to charges' else '1 expenses to charges' end as step,
+           coalesce(due.record_id, billed.record_id) as record_id,
            coalesce(document.engagement_id, due.engagement_id) as engagement_id,
-           coalesce(document.project_code, due.project_code) as project_code, document.invoice_key, 'h' as unit,
-           'time entry' as left_source,
-           round(case when due.is_to_bill is null then entry.minutes when due.is_to_bill then due.minutes end / 60.0, 4)
-               as left_value,
+           coalesce(document.project_code, due.project_code) as project_code, document.invoice_key,
+           coalesce(due.cost_currency, spent.currency, 'h') as unit,
+           coalesce(due.source, billed.source) || ' entry' as left_source,
+           round(case when due.is_to_bill is null then coalesce(hour.minutes / 60.0, spent.amount)
+                      when due.is_to_bill then due.quantity end, 4) as left_value,
            'charges' as right_source,
-           round(case when due.is_to_bill and due.is_alike is not true then null else billed.minutes end / 60.0, 4)
-               as right_value
+           round(case when due.is_to_bill and not due.is_alike then null else billed.quantity end, 4) as right_value
     from billed
-    full join due using (time_entry_id)
-    left join core.time_entry entry using (time_entry_id, version)
+    full join due using (entry_key)
+    left join core.time_entry hour
+        on billed.source = 'time' and (hour.time_entry_id, hour.version) = (billed.record_id, billed.version)
+    left join core.expense_entry spent
+        on billed.source = 'expense' and (spent.expense_entry_id, spent.version) = (billed.record_id, billed.version)
     left join billing.invoice_line line using (line_key)
     left join document using (invoice_key)
     where billed.version is not null or due.is_to_bill
@@ -82,7 +94,7 @@ compared as (
     select '3 lines to ERP lines', coalesce(line.line_key, 'ERP line ' || erp_line.erp_line_id), document.engagement_id,
            document.project_code, document.invoice_key, document.currency, 'invoice line', line.amount, 'ERP line', erp_line.amount
     from (select invoice_line.* from billing.invoice_line join document using (invoice_key)
-          where (minutes, invoice_line.amount) <> (0, 0)) line
+          where (coalesce(minutes, 0), invoice_line.amount) <> (0, 0)) line
     full join (select document.invoice_key, erp_line_id, erp_invoice_line.amount,
                       case row_number() over (partition by erp_invoice_id, line_key order by erp_line_id)
                           when 1 then line_key end as line_key  -- a second line of one key is a line of its own

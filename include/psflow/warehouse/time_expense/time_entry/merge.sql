@@ -1,16 +1,16 @@
 -- Keep a new version of every staged entry that says something new, resolved to our project and person.
--- reads: time_staging, core.time_entry, core.time_entry_head, core.resource, ops.crosswalk
+-- reads: entry_staging, core.time_entry, core.time_entry_head, core.resource, ops.crosswalk
 with kept as (
     insert into raw.record (system, instance, kind, record_id, payload_hash, payload)
     select %(system)s, %(instance)s, 'time_entry', time_entry_id,
            encode(sha256(convert_to(payload, 'UTF8')), 'hex'), payload
-    from time_staging
+    from entry_staging
     on conflict do nothing
 ),
 staged as (
     select distinct on (time_entry_id)
            time_entry_id, project_ref, resource_ref, worked_on, minutes, role, is_billable, is_approved, notes, modified_at
-    from time_staging
+    from entry_staging
     order by time_entry_id, modified_at desc
 ),
 held as (  -- what their gate held: project or person may be known by now
@@ -27,7 +27,9 @@ resolved as (
     from (select * from staged union all select * from held) candidate
     left join ops.crosswalk project on project.kind = 'project' and project.system = %(system)s
         and project.instance = %(instance)s and project.external_id = candidate.project_ref
-    left join core.resource on resource.resource_id = candidate.resource_ref
+    left join ops.crosswalk person on person.kind = 'resource' and person.system = %(system)s
+        and person.instance = %(instance)s and person.external_id = candidate.resource_ref
+    left join core.resource on resource.resource_id = person.entity_id
 ),
 changed as (
     select resolved.*, coalesce(head.latest_version, 0) + 1 as version
@@ -64,4 +66,4 @@ pointed as (
     select time_entry_id, version, 'pending' from added
     on conflict (time_entry_id) do update set latest_version = excluded.latest_version, state = 'pending'
 )
-select (select count(*) from changed) as changed, (select max(modified_at) from time_staging) as read_to
+select (select count(*) from changed) as changed, (select max(modified_at) from entry_staging) as read_to

@@ -1,4 +1,4 @@
 -- An entry that came out of shape once and was read well now needs nobody any more.
 update ops.exceptions set state = 'resolved', resolved_at = clock_timestamp()
 where state = 'open' and rule = 'record' and entity = 'time_entry' and message like %(system)s || ':%%'
-  and exists (select from time_staging where time_staging.time_entry_id = exceptions.record_id)
+  and exists (select from entry_staging where entry_staging.time_entry_id = exceptions.record_id)

@@ -1,0 +1,5 @@
+-- The expenses of one invoice, one line a category; a line that nets to nothing is not on the document.
+select line_key, category, amount
+from billing.invoice_line
+where invoice_key = %(invoice)s and category is not null and amount <> 0
+order by line_key
