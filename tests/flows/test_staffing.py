@@ -235,14 +235,14 @@ def test_demand_follows_the_deal_until_a_project_may_carry_it(desk: Desk) -> Non
     desk.read()
     desk.staff()
 
-    def asked(*rows: tuple[str, int]) -> list[tuple[str, str]]:
+    def asked(*rows: tuple[str, int]) -> list[tuple[str, int]]:
         with store.transaction("test"):
             store.run("delete from core.opportunity_line")
             for line_id, hours in rows:
                 store.run(
-                    "insert into core.opportunity_line (opportunity_id, line_id, quantity, unit_price, role, hours_per_day) "
-                    "select opportunity_id, %(line)s, 1, 1, 'Consultant', %(hours)s from core.engagement "
-                    "where engagement_id = 'E-1001'", line=line_id, hours=hours,
+                    "insert into core.opportunity_line (opportunity_id, line_id, quantity, unit_price, role, "
+                    "hours_per_day) select opportunity_id, %(line)s, 1, 1, 'Consultant', %(hours)s "
+                    "from core.engagement where engagement_id = 'E-1001'", line=line_id, hours=hours,
                 )  # fmt: skip
         activation.check(*run)
         found = store.rows(

@@ -114,7 +114,7 @@ def _absence(store: Store, system: System, record_id: str, absence: Absence) -> 
 
 def _assignment(store: Store, system: System, record_id: str, assignment: Assignment) -> None:
     """Keep an allocation; one of ours, by crosswalk or marker, under its request, and dates planned by hand win."""
-    known = crosswalk.entity(store, "assignment", system, assignment.assignment_id) or _marked(store, system, assignment)
+    known = _ours(store, system, assignment)
     values: dict[str, Any] = assignment.model_dump() | {
         "assignment_id": known or f"{system.key}:{assignment.assignment_id}",
         "request_id": known,
@@ -125,11 +125,12 @@ def _assignment(store: Store, system: System, record_id: str, assignment: Assign
     store.run(sql("warehouse.sync", "assignment"), **values)
 
 
-def _marked(store: Store, system: System, assignment: Assignment) -> str | None:
-    """Return the request whose marker an allocation carries, None for a copy of the one that answers it."""
-    request_id = assignment.request_id
-    linked = crosswalk.external(store, "assignment", request_id, system) if request_id else None
-    return request_id if linked in (None, assignment.assignment_id) else None
+def _ours(store: Store, system: System, assignment: Assignment) -> str | None:
+    """Return the request an allocation answers; a copy made by hand carries its marker too and answers none."""
+    if known := crosswalk.entity(store, "assignment", system, assignment.assignment_id):
+        return known
+    marked = assignment.request_id
+    return marked if marked and crosswalk.external(store, "assignment", marked, system) is None else None
 
 
 def _day(absence: Absence) -> str:
@@ -152,6 +153,12 @@ def _drop(
     store: Store, statement: str, system: System, window: tuple[dt.date, dt.date], seen: set[str],
     began: dt.datetime | None = None,
 ) -> list[Row]:  # fmt: skip
-    """Drop and return what the system no longer has in a window that was read to its end; raw keeps what it was."""
+    """
+    Drop and return what the system no longer has in a window that was read to its end; raw keeps what it was.
+
+    An answer without anything is not believed: more likely our login may no longer see it.
+    """
+    if not seen:
+        return []
     return store.rows(sql("warehouse.sync", statement), system=system.key, from_day=window[0], to_day=window[1],
                       seen=sorted(seen), began=began)  # fmt: skip

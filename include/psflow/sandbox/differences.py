@@ -18,9 +18,16 @@ Db = psycopg.Connection[tuple[Any, ...]]
 Found = Mapping[Any, Any]
 
 
+_DEALS = """
+create temporary view deal as
+select project_code, opportunity_id from core.project join core.engagement using (engagement_id)
+"""
+
+
 def find(stack: Stack) -> list[str]:
     """Return each difference as `what: expected …, found …`."""
     with psycopg.connect(stack.database_url("psflow")) as db:
+        db.execute(_DEALS)
         compared = (
             ("gates that block", _blocked(db), _wanted_gates()),
             ("time entry held", _held(db), dict.fromkeys(meridian.expected().held, True)),
@@ -100,8 +107,7 @@ def _resource(person: int) -> str:
 
 def _openings(db: Db) -> Found:
     rows = db.execute(
-        "select opportunity_id, hours, amount from billing.opening_balance "
-        "join core.project using (project_code) join core.engagement using (engagement_id)"
+        "select opportunity_id, hours, amount from billing.opening_balance join deal using (project_code)"
     )
     return {_deal(deal): (hours, amount) for deal, hours, amount in rows}
 
@@ -114,7 +120,7 @@ _BATCHES = """
 select legal_entity_id, period, dense_rank() over (partition by legal_entity_id, period order by number),
        opportunity_id, count(*), sum(line.amount)
 from billing.batch join billing.batch_content line using (batch_id)
-join core.project using (project_code) join core.engagement using (engagement_id)
+join deal using (project_code)
 where state in ('posted', 'submitted')
 group by legal_entity_id, period, number, opportunity_id
 """
@@ -141,7 +147,7 @@ def _wanted_bills() -> Found:
 def _unbilled(db: Db) -> Found:
     rows = db.execute(
         "select opportunity_id, sum(amount) from finance.unbilled "
-        "join core.project using (project_code) join core.engagement using (engagement_id) "
+        "join deal using (project_code) "
         "where amount is not null group by 1 having sum(amount) <> 0"
     )
     return {_deal(deal): amount for deal, amount in rows}
@@ -150,7 +156,7 @@ def _unbilled(db: Db) -> Found:
 def _revenue(db: Db) -> Found:
     rows = db.execute(
         "select opportunity_id, month, earned - expenses from finance.revenue_monthly "
-        "join core.project using (project_code) join core.engagement using (engagement_id) "
+        "join deal using (project_code) "
         "where earned <> expenses"
     )
     return {(_deal(deal), month): amount for deal, month, amount in rows}
@@ -178,8 +184,5 @@ def _hours(value: Decimal | Fraction | int | None) -> Decimal | None:
 
 
 def _backlog(db: Db) -> Found:
-    rows = db.execute(
-        "select opportunity_id, backlog from finance.backlog "
-        "join core.project using (project_code) join core.engagement using (engagement_id)"
-    )
+    rows = db.execute("select opportunity_id, backlog from finance.backlog join deal using (project_code)")
     return {_deal(deal): left for deal, left in rows}

@@ -73,8 +73,8 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     """
     Write effects down in the caller's transaction and return their keys; one that is there already stays as it is.
 
-    One that was refused never landed, and takes what is decided now, to be released anew. Raises NeedsReview when any other is there with
-    another payload: that would be a second truth under one name.
+    One that was refused never landed, and takes what is decided now, to be released anew. Raises NeedsReview when any
+    other is there with another payload: that would be a second truth under one name.
     """
     rows: list[dict[str, Any]] = [
         {
