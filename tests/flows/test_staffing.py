@@ -166,7 +166,15 @@ def test_a_person_the_planner_does_not_know_is_told_and_not_sent(desk: Desk) -> 
     assert told["message"] == "float does not know 8: create or link it there; the next run assigns it"
 
 
-def test_a_booking_deleted_by_hand_closes_the_request_and_is_told(desk: Desk) -> None:
+def others_work(desk: Desk) -> None:
+    """Somebody else is booked on something else."""
+    desk.hire(9, "Cleo", role="1")
+    task = {"task_id": 901, "project_id": 56, "people_id": 9, "start_date": "2026-11-02", "end_date": "2026-11-03",
+            "hours": 4, "status": 2}  # fmt: skip
+    desk.sandbox.load({"projects": [{"project_id": 56, "name": "Internal"}], "tasks": [task]})
+
+
+def test_an_empty_answer_of_the_planner_is_not_believed(desk: Desk) -> None:
     desk.hire(8, "Ben")
     desk.start()
     anywhere(desk)
@@ -175,8 +183,22 @@ def test_a_booking_deleted_by_hand_closes_the_request_and_is_told(desk: Desk) ->
     task = desk.firm.store.value("select external_id from ops.crosswalk where kind = 'assignment'")
     headers = {"User-Agent": "t (t@t.test)", "Authorization": "Bearer swordfish"}
     desk.planner.transport.session.delete(f"{desk.sandbox.url}/v3/tasks/{task}", headers=headers, timeout=5)
+    assert desk.read()["withdrawn"] == 0
+    assert desk.booked() == [("8", "E-1001.1.R1", True)]
+
+
+def test_a_booking_deleted_by_hand_closes_the_request_and_is_told(desk: Desk) -> None:
+    desk.hire(8, "Ben")
+    others_work(desk)
+    desk.start()
+    anywhere(desk)
+    desk.read()
+    desk.staff()
+    task = desk.firm.store.value("select external_id from ops.crosswalk where kind = 'assignment'")
+    headers = {"User-Agent": "t (t@t.test)", "Authorization": "Bearer swordfish"}
+    desk.planner.transport.session.delete(f"{desk.sandbox.url}/v3/tasks/{task}", headers=headers, timeout=5)
     assert desk.read()["withdrawn"] == 1
-    assert (desk.booked(), desk.states()) == ([], ["closed"])
+    assert (desk.booked(), desk.states()) == ([("9", "None", True)], ["closed"])
     assert "was taken off P-1001 in float by hand" in desk.firm.exceptions("staffing")[0]["message"]
     assert desk.staff() == {"assigned": 0, "unstaffed": 0}
 
@@ -278,6 +300,7 @@ def test_a_copy_of_our_booking_made_by_hand_takes_hours_of_its_own(desk: Desk) -
 
 def test_a_booking_deleted_by_hand_is_told_even_when_the_worker_dies_over_it(desk: Desk, app_url: str) -> None:
     desk.hire(8, "Ben")
+    others_work(desk)
     desk.start()
     anywhere(desk)
     desk.read()
