@@ -1,16 +1,18 @@
 # POSIX make. Everything needs only python3 (3.11 to 3.14); scripts/bootstrap.py does the rest, once.
 PYTHON = python3
 ONCE =
+UPDATE =
 ARGS =
 UV = .runtime/uv/bin/uv
-LOCK = $(UV) pip compile pyproject.toml --extra demo --extra test --extra celery --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+LOCK = $(UV) pip compile pyproject.toml --extra demo --extra browser --extra test --extra celery \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help venv demo test check lock lock-check up down clean
+.PHONY: help venv demo browser test check lock lock-check up down clean
 
 help:
 	@echo "make demo          start the local stack and carry one deal through it; Ctrl-C stops it"
 	@echo "make demo ONCE=1   the same, stopped at the end; fails unless every check holds"
+	@echo "make browser       the same, and Chromium checks the pages; UPDATE=1 renews docs/screenshots"
 	@echo "make test          run the tests; ARGS='-k billing' goes to pytest"
 	@echo "make check         style, types, import rules and the lock"
 	@echo "make up | down     only start or stop the stack"
@@ -23,6 +25,10 @@ venv:
 
 demo: venv
 	@once="$(ONCE)"; exec .venv/bin/psflow demo $${once:+--once}
+
+browser: venv
+	.venv/bin/psflow demo --once --browser
+	@test -z "$(UPDATE)" || { mkdir -p docs/screenshots; cp "$${PSFLOW_STATE_DIR:-.runtime}"/browser/*.png docs/screenshots; }
 
 test: venv
 	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)

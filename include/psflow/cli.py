@@ -141,11 +141,12 @@ def migrate(
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop at the end; fail unless every check holds.")] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Look at the pages in Chromium and check them.")] = False,
 ) -> None:
     """Carry one firm's deals through the local stack and prove the result."""
     from psflow.sandbox.demo import run
 
-    raise typer.Exit(run(once))
+    raise typer.Exit(run(once, browser))
 
 
 @app.command()

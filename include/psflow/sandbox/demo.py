@@ -2,8 +2,9 @@
 The demo: a firm's two months from closed-won deals to tied-out invoices and published metrics, on the real local stack.
 
 It starts from nothing each time: business database, ERP, vendors and Airflow's history are made anew. The story is told
-(`play`), every number is compared with the firm's own plan (`differences`), and every DAG runs a second time. With
-FAULTS=weather each vendor fails in every way it can, and the numbers must be the same.
+(`play`), every number is compared with the firm's own plan (`differences`), people look at the pages if a browser is
+asked for (`browser`), and every DAG runs a second time. With FAULTS=weather each vendor fails in every way it can, and
+the numbers must be the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from rich.markup import escape
 from psflow import config
 from psflow.errors import ConfigurationError
 from psflow.sandbox import differences, meridian, proof
+from psflow.sandbox.browser import checks
+from psflow.sandbox.browser.chromium import chromium
 from psflow.sandbox.play import FAULT_S, Play
 from psflow.sandbox.stack import Stack
 from psflow.sandbox.vendors import VENDORS
@@ -34,14 +37,16 @@ _RECORDS = {
 }
 
 
-def run(once: bool) -> int:
+def run(once: bool, with_browser: bool = False) -> int:
     """Play the story, write summary.json and print it; return the exit code. Without `once` wait for Ctrl-C."""
     stack, tell = Stack(), Teller()
+    if with_browser:
+        chromium()  # or say now that it is missing
     stack.airflow.follows_schedules = False  # the story starts each run itself, also at a quarter past
     caches = "warm" if stack.tryton.built else "cold"
     try:
         _start(stack, tell)
-        failed = _report(stack, tell, {"caches": caches} | _play(stack, tell))
+        failed = _report(stack, tell, {"caches": caches} | _play(stack, tell, with_browser))
         if not once:
             _wait(stack, tell)
     finally:
@@ -100,7 +105,7 @@ def _count(planned: dict[str, int]) -> str:
     return f"{sum(planned.values())} faults of {len(planned)} kinds"
 
 
-def _play(stack: Stack, tell: Teller) -> dict[str, Any]:
+def _play(stack: Stack, tell: Teller, with_browser: bool) -> dict[str, Any]:
     play = Play(stack, tell)
     play.master_data()
     play.activations()
@@ -111,13 +116,25 @@ def _play(stack: Stack, tell: Teller) -> dict[str, Any]:
     play.correct()
     play.prove()
     found = differences.find(stack)
+    shown: dict[str, Any] = {"oracle_differences": len(found), "differences": found[:20]}
     before = proof.digest(stack)
+    if with_browser:  # the second pass shows that looking changed nothing, either
+        shown["browser_checks"] = _look(stack, tell, play.waiting)
     with tell.step("every DAG a second time") as said:
         play.again()
         changes = proof.changed(before, proof.digest(stack))
         said.append(f"{len(changes)} changes{': ' + ', '.join(changes) if changes else ''}")
-    shown = {"oracle_differences": len(found), "differences": found[:20]}
     return proof.measure(stack) | shown | {"second_pass_changes": len(changes), "changed": changes}
+
+
+def _look(stack: Stack, tell: Teller, waiting: str) -> str:
+    def say(holds: bool, line: str) -> None:
+        tell.console.print(f"  {'[green]ok[/green]  ' if holds else '[red]FAIL[/red]'} {escape(line)}")
+
+    with tell.step("people look at the pages") as said:
+        held = checks.check(stack.airflow, stack.state / "browser", waiting, say)
+        said.append(f"{held} checks hold; screenshots in {stack.state / 'browser'}")
+    return held
 
 
 def _report(stack: Stack, tell: Teller, summary: dict[str, Any]) -> list[str]:

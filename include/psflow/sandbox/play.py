@@ -76,9 +76,10 @@ class Play:
             said.append(self._run("time_expense"))
 
     def staff(self) -> None:
-        """Every request gets a person, or resource management is told."""
+        """Every request gets a person, or resource management is told; the planner then shows who is where."""
         with self.tell.step("staffing") as said:
             said.append(self._run("staffing"))
+            self._run("sync_float")
 
     def bill(self) -> None:
         """September, then October, both entities at once; fiona submits, frank approves."""

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from psflow import config
 from psflow.sandbox import meridian
+from psflow.sandbox.browser.checks import CHECKS
 from psflow.sandbox.vendors import VENDORS
 from psflow.systems.transport import Transport
 from psflow.systems.tryton.client import Tryton
@@ -48,7 +49,8 @@ def digest(stack: Stack) -> dict[str, str]:
             found[f"{schema}.{table}"] = str(
                 (db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0]
             )
-    found |= {f"tryton {model}": str(newest) for model, newest in erps(stack)[0].newest_write().items()}
+    for books in erps(stack):
+        found |= {f"tryton {books.company} {model}": str(newest) for model, newest in books.newest_write().items()}
     return found | {f"{vendor} writes": str(stack.vendors.state(vendor)["writes"]) for vendor in VENDORS}
 
 
@@ -89,7 +91,7 @@ def measure(stack: Stack) -> dict[str, Any]:
         "invoices_posted": len(posted),
         "erp_documents": len(documents),
         "exceptions_open_by_team": teams,
-        "erp_projects": erps(stack)[0].newest_write()["project.work"][0],
+        "erp_projects": sum(books.newest_write()["project.work"][0] for books in erps(stack)),
         "psa_projects": stack.vendors.state("kantata")["records"].get("workspaces", 0),
         "invoiced_by_currency": {currency: _cents(amount) for currency, amount in invoiced},
         "erp_posted_by_currency": {
@@ -135,6 +137,8 @@ def checks(summary: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         "effects_open": 0,
         "second_pass_changes": 0,
     }
+    if "browser_checks" in summary:
+        wanted["browser_checks"] = f"{len(CHECKS)} of {len(CHECKS)}"
     return [(name, value, summary.get(name)) for name, value in wanted.items()]
 
 
