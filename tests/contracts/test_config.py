@@ -35,7 +35,11 @@ def test_the_shipped_policy_is_whole() -> None:
             "currency: usd",
             "legal_entities.0.currency: String should match pattern '^[A-Z]{3}$' (got 'usd')",
         ),
-        ("may: [submit]", "may: [post]", "people.0.may.0: Input should be 'submit', 'approve' or 'exceptions' (got 'post')"),
+        (
+            "may: [submit]",
+            "may: [post]",
+            "people.0.may.0: Input should be 'submit', 'approve' or 'exceptions' (got 'post')",
+        ),
         ("lease_s: 15", "lease_s: 5", "systems.tryton: lease_s 5 must be longer than"),
         ("region: eu-west", "regoin: eu-west", "regoin: Extra inputs are not permitted (got 'eu-west')"),
         ("deadline_s: 5", "deadline_s: soon", "systems.tryton.deadline_s: Input should be a valid number"),

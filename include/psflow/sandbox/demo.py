@@ -166,6 +166,7 @@ def _wait(stack: Stack, tell: Teller) -> None:
     say, passwords = tell.console.print, stack.airflow.passwords
     say(f"\n[bold]Look around[/bold]  {stack.airflow.url}")
     people = {
+        "petra": "PMO lead, works on exceptions",
         "paula": "PMO, reads",
         "fiona": "finance, submits",
         "frank": "finance, approves",
@@ -173,11 +174,12 @@ def _wait(stack: Stack, tell: Teller) -> None:
     }
     for user, who in people.items():
         say(f"  log in as {user:<9} {escape(passwords[user]):<14} {who}")
-    say("  1. Dags > activation > Runs: one row a deal; the red one is blocked, its log says why and who owns it")
-    say("  2. Dags > billing > the run: gate, submit, approve, draft, read_back, post; Browse > Required Actions")
-    say("  3. finance's tables (psql or any tool): finance.invoice_tie_out, finance.invoice, finance.open_exception")
+    say(f"  1. {stack.airflow.url}/psflow/engagements: where every deal stands and who must act")
+    say(f"  2. {stack.airflow.url}/psflow/exceptions as petra: assign, comment, retry; as paula: only look")
+    say("  3. as frank: Browse > Required Actions: one batch waits for your word; nothing of it is posted yet")
+    say("  4. finance's tables (psql or any tool): finance.invoice_tie_out, finance.unbilled, finance.revenue_monthly")
     say(f"       {escape(stack.database_url('psflow_finance'))}")
-    say("  4. one record's whole history: psflow trace P-1001")
+    say("  5. one record's whole history: .venv/bin/psflow trace P-1001")
     say("Ctrl-C stops everything.")
     with suppress(KeyboardInterrupt):
         signal.pause()
