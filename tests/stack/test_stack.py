@@ -33,6 +33,8 @@ def begin(stack: Stack) -> subprocess.Popen[str]:
     up = subprocess.Popen(
         [sys.executable, "-m", "psflow.cli", "up"], text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PSFLOW_STATE_DIR": str(stack.state)},
+        # a shell starts what it runs in the background with Ctrl-C ignored, and that would be inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     until = time.monotonic() + 60
     while not {"salesforce", "kantata", "postgres"} <= running(stack) or not alive(stack) - ours(stack):
