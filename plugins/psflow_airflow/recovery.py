@@ -47,7 +47,7 @@ RECOVERY = RecoveryPolicy(
 )
 
 RETRIES: dict[str, Any] = {  # default_args: 10 s, 20 s, 40 s, ... for what may pass by itself, a killed worker included
-    "retries": 5,
+    "retries": 8,
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),

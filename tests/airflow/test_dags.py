@@ -79,7 +79,7 @@ def test_every_task_is_retried_by_what_went_wrong(dags: dict[str, Any], dag_id: 
 
     for task in dags[dag_id].tasks:
         policy = getattr(task, "retry_policy", None) or task.partial_kwargs["retry_policy"]
-        assert policy is RECOVERY and task.retries == 5
+        assert policy is RECOVERY and task.retries == 8
         assert task.pool == "default_pool"  # a pool that nobody made would hold a task for ever, in silence
 
 
