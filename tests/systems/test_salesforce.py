@@ -249,3 +249,15 @@ def test_data_cannot_become_part_of_a_statement() -> None:
 
 def test_a_record_has_a_page(crm: Salesforce) -> None:
     assert crm.url("opportunity", WON).endswith(f"/lightning/r/Opportunity/{WON}/view")
+
+
+def test_a_sign_in_that_is_put_off_is_tried_again_and_is_no_wrong_login(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle")
+    with pytest.raises(TransientError, match="sign-in put off"):
+        list(crm.customers(None))
+    assert list(crm.customers(None)) is not None
+    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle")
+    with pytest.raises(TransientError, match="sign-in put off"):
+        client(salesforce_sandbox).perform(update())

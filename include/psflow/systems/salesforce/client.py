@@ -181,6 +181,8 @@ class Salesforce:
                 "POST", "/services/oauth2/token", data=form, headers={"Authorization": f"Basic {basic}"}
             )
         except Rejected as error:
+            if any(word in str(error) for word in _BUSY):  # had enough of us; the login may be right
+                raise TransientError(f"{self.key}: sign-in put off: {error}", code=error.code) from None
             word = re.search(r'"error"\s*:\s*"(\w+)"', str(error))
             raise ConfigurationError(
                 f"{self.key}: sign-in refused ({word[1] if word else error.code}); check client id and secret "
