@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 import uvicorn
 
 CONTROL = "control-token"
+_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Sandbox:
 
     def control(self, what: str, body: Any = None) -> Any:
         verb = "GET" if what == "state" else "POST"
-        headers = {"X-Sandbox-Token": CONTROL}
-        answer = requests.request(verb, f"{self.url}/_sandbox/{what}", json=body, headers=headers, timeout=10)
+        headers = {"X-Sandbox-Token": CONTROL, "Content-Type": "application/json"}
+        sent = None if body is None else _JSON.encode(body)
+        answer = requests.request(verb, f"{self.url}/_sandbox/{what}", data=sent, headers=headers, timeout=10)
         answer.raise_for_status()
         return answer.json()
 

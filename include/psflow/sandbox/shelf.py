@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+_JSON = msgspec.json.Encoder(decimal_format="number")  # an amount becomes the number it is, digit by digit
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     kind TEXT NOT NULL, id TEXT NOT NULL, stamp TEXT NOT NULL, link TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id));
@@ -46,7 +49,7 @@ class Shelf:
 
     def put(self, kind: str, rows: Iterable[Row]) -> None:
         """Insert or replace records."""
-        values = [(kind, r.id, r.stamp, r.link, json.dumps(r.body, separators=(",", ":"))) for r in rows]
+        values = [(kind, r.id, r.stamp, r.link, _JSON.encode(r.body).decode()) for r in rows]
         self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", values)
 
     def get(self, kind: str, record_id: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import logging
 import re
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -35,7 +36,7 @@ _WINDOW = {"absence": "absences", "assignment": "assignments"}
 _WIDE = (dt.date(2020, 1, 1), dt.date(2029, 12, 31))
 
 
-class Conformance:
+class Conformance(ABC):
     """
     Inherit it, name the class `Test…`, give `registration`, `secret`, the fixture `system` and the five methods below.
 
@@ -46,30 +47,29 @@ class Conformance:
     secret: ClassVar[str]
     strict_streams: ClassVar[frozenset[str]] = frozenset()
 
-    @pytest.fixture
+    @abstractmethod
     def system(self) -> System:
-        """Return the adapter; its vendor holds some records of every stream."""
-        raise NotImplementedError
+        """Return the adapter, as a fixture; its vendor holds some records of every stream."""
 
+    @abstractmethod
     def payload(self, system: System, capability: str) -> dict[str, Any]:
         """Return what this capability may be sent with, after making at the vendor what it needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lose_answer(self, capability: str) -> None:
         """Let the vendor do the next write of this capability and not answer in time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def made(self) -> int:
         """Return how many records the vendor holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spoil(self, stream: str) -> str:
         """Make one record of a stream misshapen at the vendor and return its id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def locked_out(self) -> System:
         """Return an adapter whose `secret` the vendor refuses."""
-        raise NotImplementedError
 
     def pages(self, system: Any, stream: str, since: dt.datetime | None = None) -> Iterator[Any]:
         """Read a stream by the port of the system's role."""

@@ -8,6 +8,7 @@ auth; neither leaves here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ A = TypeVar("A")
 Field = Literal["host", "login", "password", "schema"]
 
 
-class SystemHook(BaseHook, Generic[A]):
+class SystemHook(BaseHook, ABC, Generic[A]):
     """
     One system's connection, as the adapter `A`.
 
@@ -64,11 +65,11 @@ class SystemHook(BaseHook, Generic[A]):
             return False, str(error)
         return True, f"{self.system} answers and accepts the login"
 
-    def _adapter(self, connection: Connection, transport: Transport, profile: VendorProfile) -> A:
-        raise NotImplementedError
+    @abstractmethod
+    def _adapter(self, connection: Connection, transport: Transport, profile: VendorProfile) -> A: ...
 
-    def _cheap_read(self, adapter: A) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _cheap_read(self, adapter: A) -> None: ...
 
     def _transport(self, connection: Connection, deadline_s: float) -> Transport:
         url = _base_url(connection, required(connection, "host", "base URL"))

@@ -58,10 +58,6 @@ class PsflowOperator(BaseOperator):
         super().__init__(**kwargs)
         self.store_conn_id = store_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Do one step of a flow and return ids and counts."""
-        raise NotImplementedError
-
 
 def _tell(context: Context) -> None:
     """Leave an exception when a step of an engagement failed for good; the run alone is nobody's work list."""

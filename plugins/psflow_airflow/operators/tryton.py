@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from psflow_airflow.operators.base import BatchOperator, EngagementOperator, PsflowOperator, RecordLink, opened
@@ -57,8 +58,8 @@ class _PostingOperator(BatchOperator):
             company = legal_entity.of_batch(store, config, self.batch_id).erp_company
             return self.step(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config))
 
-    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]: ...
 
 
 class TrytonDraftInvoicesOperator(_PostingOperator):

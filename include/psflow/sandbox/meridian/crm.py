@@ -67,7 +67,7 @@ def _deal(firm: Firm, deal: Deal) -> dict[str, Any]:
         "IsWon": deal.is_won,
         "IsClosed": deal.is_won,
         "CloseDate": (deal.starts - dt.timedelta(days=20)).isoformat(),
-        "Amount": float(amount),  # the vendor's numbers are doubles
+        "Amount": amount,
         "CurrencyIsoCode": deal.currency,
         "Legal_Entity__c": deal.entity,
         "Rate_Card__c": CARD,
@@ -87,8 +87,8 @@ def _lines(firm: Firm, deal: Deal) -> list[dict[str, Any]]:
             "Id": _id("00k", int(deal.number) * 100 + at),
             "OpportunityId": deal_id(deal.number),
             "ProductCode": "CONSULTING",
-            "Quantity": float(hours),
-            "UnitPrice": float(price),
+            "Quantity": hours,
+            "UnitPrice": price,
             "CurrencyIsoCode": deal.currency,
             "SystemModstamp": f"2026-09-28T09:{int(deal.number):02d}:00Z",
         }
@@ -101,7 +101,7 @@ def _asks(demand: Demand) -> dict[str, Any]:
     return {
         "Role__c": demand.role,
         "Skills__c": ";".join(demand.skills) or None,  # a multi-select picklist
-        "Hours_Per_Day__c": float(demand.hours),
+        "Hours_Per_Day__c": demand.hours,
         "ServiceDate": demand.starts.isoformat(),
         "End_Date__c": demand.ends.isoformat(),
     }
