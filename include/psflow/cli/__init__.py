@@ -1,0 +1,6 @@
+"""What can a person do at a terminal? One module a topic; each imports what it needs when it runs."""
+
+from psflow.cli import stack, business, accounts, proof  # noqa: I001 - the order of `psflow --help`
+from psflow.cli.base import app
+
+__all__ = ["accounts", "app", "business", "proof", "stack"]
