@@ -3,6 +3,7 @@ What can go wrong, named by what must happen next.
 
 * PsflowError
   - ConfigurationError   fix a connection, a setting or psflow.yaml; nothing was attempted
+    - Unauthorized       correct the credentials; what waits is sent afterwards
   - TransientError       try again later; nothing was written
   - UncertainOutcome     a write may have landed; it is looked up by its key before it is tried again
   - Rejected             the other system refused; compensation or an exception follows
@@ -20,6 +21,12 @@ class PsflowError(Exception):
 
 class ConfigurationError(PsflowError):
     """A setting is missing or wrong. The message names the place, the value and the fix."""
+
+
+class Unauthorized(ConfigurationError):
+    """The other system refuses our credentials. Nothing was sent, and what waits can go once they are corrected."""
+
+    retry_after_s: float | None = None
 
 
 class TransientError(PsflowError):

@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from airflow.sdk import BaseHook
 
+import psflow_airflow
 from psflow.config import Config
 from psflow.errors import ConfigurationError, TransientError
+from psflow.store.accounts import overview
+from psflow.store.connection import Store
 from psflow_airflow.hooks.bamboohr import BambooHRHook
 from psflow_airflow.hooks.kantata import KantataHook
 from psflow_airflow.hooks.salesforce import SalesforceHook
@@ -96,6 +99,23 @@ def test_a_missing_field_is_named_with_its_connection(
     with pytest.raises(ConfigurationError) as caught:
         hook.get_conn()
     assert says in str(caught.value)
+
+
+def test_with_a_store_an_adapter_keeps_the_account_that_all_processes_share(
+    monkeypatch: pytest.MonkeyPatch, store: Store, config: Config
+) -> None:
+    hook = connect(monkeypatch, "tryton")
+    account = hook.adapter(config, store).transport.account
+    assert (account.system, account.instance) == ("tryton", "x.example.com/books")
+    account.admit(0, is_write=False)
+    (row,) = overview(store, config)
+    assert (row["system"], row["instance"], row["breaker"]) == ("tryton", "x.example.com/books", "closed")
+
+
+def test_every_operator_gives_its_adapters_the_store() -> None:
+    folder = Path(psflow_airflow.__file__).parent / "operators"
+    calls = [line for path in folder.glob("*.py") for line in path.read_text().splitlines() if ".adapter(" in line]
+    assert calls and all(".adapter(config, store)" in line for line in calls)
 
 
 def test_a_missing_connection_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from psflow.contracts import VendorProfile
-from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
+from psflow.errors import ConfigurationError, Rejected, TransientError, Unauthorized, UncertainOutcome
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
 from psflow.systems.transport import Transport
@@ -155,7 +155,7 @@ def test_an_expired_token_is_renewed_once(salesforce_sandbox: Any, crm: Salesfor
     salesforce_sandbox.load({"Opportunity": [opportunity(n) for n in range(1, 7)]}, page_size=2, token_calls=2)
     assert len(deals(crm)) == 6
     salesforce_sandbox.load(token_calls=0)  # every new token is dead at birth: no loop
-    with pytest.raises(TransientError, match="401"):
+    with pytest.raises(Unauthorized, match="401.*even after a fresh sign-in"):
         deals(client(salesforce_sandbox))
 
 
@@ -163,6 +163,24 @@ def test_a_token_answer_naming_another_host_is_refused(salesforce_sandbox: Any, 
     salesforce_sandbox.load(instance_url="https://evil.example.com")
     with pytest.raises(ConfigurationError, match="evil.example.com"):
         deals(crm)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "https://127.0.0.1.evil.example.com", "http://127.0.0.1@evil.example.com", "//evil.example.com", "file:///etc",
+        "http://127.0.0.1", "http://127.0.0.1:80", "http://[::1]:80", "http://169.254.169.254", "gopher://127.0.0.1",
+        "",
+    ],
+)  # fmt: skip
+def test_a_token_is_carried_to_the_configured_host_and_nowhere_else(
+    salesforce_sandbox: Any, crm: Salesforce, named: str
+) -> None:
+    """A13: other host, port, scheme or user part; the allow-list is the one host of the connection."""
+    salesforce_sandbox.load(instance_url=named)
+    with pytest.raises(Unauthorized, match="set the connection's host"):
+        deals(crm)
+    assert salesforce_sandbox.state()["reads"] == 0
 
 
 def test_secrets_never_reach_an_error_message(salesforce_sandbox: Any) -> None:
@@ -173,8 +191,8 @@ def test_secrets_never_reach_an_error_message(salesforce_sandbox: Any) -> None:
     assert "hunter2" not in shown
     good = client(salesforce_sandbox)
     deals(good)
-    assert good._token
-    assert good._token not in repr(good)
+    assert good._token._value
+    assert good._token._value not in repr(good)
 
 
 def test_an_update_is_found_again_and_may_be_repeated(salesforce_sandbox: Any, crm: Salesforce) -> None:
@@ -208,14 +226,13 @@ def test_a_refused_write_says_what_may_happen_next(
         crm.perform(update())
 
 
-def test_a_write_with_an_expired_token_was_not_applied_and_works_the_next_time(
+def test_a_write_with_an_expired_token_was_not_applied_and_goes_once_more_with_a_new_one(
     salesforce_sandbox: Any, crm: Salesforce
 ) -> None:
     salesforce_sandbox.load({"Opportunity": [opportunity(1)]}, token_calls=1)
     deals(crm)
-    with pytest.raises(TransientError):
-        crm.perform(update())
     assert crm.perform(update()) == WON
+    assert salesforce_sandbox.state()["writes"] == 1
 
 
 def test_a_missing_deal_is_rejected_with_the_vendors_code(crm: Salesforce) -> None:

@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import pytest
 
-from psflow.errors import Rejected, TransientError, UncertainOutcome
+from psflow.errors import PsflowError, Rejected, TransientError, UncertainOutcome
 from psflow.systems.transport import Proof, Reply, Transport
 from tests.effects import open_effect
 
@@ -120,3 +121,79 @@ def test_an_error_repeats_how_the_answer_begins_and_no_secret(vendor: Vendor) ->
 def test_where_nobody_listens_nothing_was_sent() -> None:
     with pytest.raises(TransientError, match="not sent"):
         write("http://127.0.0.1:9")
+
+
+class Told:
+    """An account that lets everything out and remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float | None]] = []
+
+    def admit(self, patience_s: float, *, is_write: bool) -> None:
+        self.heard.append(("write" if is_write else "read", None))
+
+    def note(self, news: str, reason: str = "", wait_s: float | None = None) -> None:
+        assert "swordfish" not in reason
+        self.heard.append((news, wait_s))
+
+    def signing_in(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+@pytest.mark.parametrize(
+    ("answer", "news"),
+    [
+        (http(200), ("answered", None)),
+        (http(404), ("answered", None)),
+        (http(401), ("refused", None)),
+        (http(403), ("refused", None)),
+        (http(429), ("throttled", None)),
+        (http(429, "", "Retry-After: 7"), ("throttled", 7)),
+        (http(503, "", "Retry-After: 9"), ("throttled", 9)),
+        (http(503), ("failed", None)),
+        (http(308, "", "Location: http://127.0.0.1:9/"), ("answered", None)),
+        (b"nonsense", ("failed", None)),
+    ],
+)
+def test_the_account_is_asked_before_a_call_and_told_after_it(
+    vendor: Vendor, answer: bytes, news: tuple[str, float | None]
+) -> None:
+    told = Told()
+    headers = {"Authorization": "Bearer swordfish"}
+    for ask in ("read", "write"):
+        transport = Transport("kantata", vendor(answer), DEADLINE_S, account=told)
+        with suppress(PsflowError):
+            if ask == "read":
+                transport.read("GET", "/x", headers=headers)
+            else:
+                transport.write(open_effect(), "POST", "/x", headers=headers)
+    assert told.heard == [("read", None), news, ("write", None), news]
+
+
+def test_a_busy_record_is_no_trouble_of_the_vendors(vendor: Vendor) -> None:
+    told = Told()
+    transport = Transport("kantata", vendor(http(503, "row is locked")), DEADLINE_S, account=told)
+    with pytest.raises(TransientError):
+        transport.write(open_effect(), "POST", "/x", Proof(not_applied=((503, "locked"),)))
+    assert told.heard == [("write", None), ("answered", None)]
+
+
+def test_what_the_account_does_not_admit_is_not_sent(vendor: Vendor) -> None:
+    class Shut(Told):
+        def admit(self, patience_s: float, *, is_write: bool) -> None:
+            raise TransientError("breaker open", 30)
+
+    transport = Transport("kantata", vendor(http(200)), DEADLINE_S, account=Shut())
+    for ask in (lambda: transport.read("GET", "/x"), lambda: transport.write(open_effect(), "POST", "/x")):
+        with pytest.raises(TransientError, match="breaker open"):
+            ask()
+
+
+def test_a_write_that_waited_too_long_for_its_turn_is_not_sent(vendor: Vendor) -> None:
+    class Slow(Told):
+        def admit(self, patience_s: float, *, is_write: bool) -> None:
+            time.sleep(0.2)
+
+    transport = Transport("kantata", vendor(http(200)), DEADLINE_S, account=Slow())
+    with pytest.raises(UncertainOutcome, match="nothing was sent"):
+        transport.write(open_effect(send_before=time.monotonic() + 0.1), "POST", "/x")

@@ -3,7 +3,8 @@ The one way to a vendor. Nothing else in psflow may use an HTTP library (a test 
 
 HTTP outcomes become errors by what must happen next. Reads may be repeated, so any failed read is transient. A write
 is *refused* or *not applied* only when its vendor's `Proof` lists the answer, or when nothing was connected; every
-other answer, a time-out or a reset leaves it uncertain.
+other answer, a time-out or a reset leaves it uncertain. Before each call the vendor's account is asked whether it may
+go, and after it told how it went.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from urllib3.exceptions import ConnectTimeoutError
 
 from psflow import crash
 from psflow.contracts import OpenEffect
-from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
+from psflow.contracts.text import one_line
+from psflow.errors import ConfigurationError, Rejected, TransientError, Unauthorized, UncertainOutcome
+from psflow.systems.account import Account, News, Nobody, Sign, Signs
 
 _CHUNK = 1 << 16
 _ENDING = ("Deprecation", "Sunset")
 _BODY_LIMIT = 64 << 20  # a page larger than this is a vendor defect, not data
 _EXCERPT = 500  # characters of an answer that an error repeats
+_REASON = 120  # characters of it that everybody who waits is shown
+_PATIENCE_S = 60.0  # how long a read waits for its turn
 _SECRET = re.compile(r"(?i)((?:password|secret|token|authorization)\W{0,4}[:=]\W{0,4})[^\s\"'&,]+")
-
-Sign = tuple[int, str]  # a status, and a word its body must hold; '' for any body
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Proof:
     not_applied: tuple[Sign, ...] = ((401, ""), (429, ""))
 
 
-_USUAL = Proof()
+_USUAL, _USUAL_SIGNS = Proof(), Signs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Transport:
 
     `deadline_s` is the total time of a request, body included. Redirects are never followed: a redirected
     write would carry our payload and token to a host nobody configured. `notices` gathers what the vendor announced
-    about the end of its version (RFC 9745 Deprecation, RFC 8594 Sunset).
+    about the end of its version (RFC 9745 Deprecation, RFC 8594 Sunset). `account` is asked before each call and told
+    after it, by the vendor's `signs`.
     """
 
     system: str
@@ -76,6 +80,9 @@ class Transport:
     deadline_s: float
     session: requests.Session = field(default_factory=requests.Session)
     notices: set[str] = field(default_factory=set)
+    account: Account = field(default_factory=Nobody)
+    signs: Signs = _USUAL_SIGNS
+    _signs_in: bool = field(default=False, init=False, repr=False)
     _lines: _Lines = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,25 +95,36 @@ class Transport:
         self.session.mount(self.base_url.rstrip("/"), self._lines)
 
     def read(self, method: str, path: str, **request: Any) -> Reply:
-        """Send a request that changes nothing. Raises TransientError or, on a 3xx or 4xx, Rejected."""
+        """
+        Send a request that changes nothing.
+
+        Raises TransientError; Unauthorized when the vendor forbids us this and, as it says, everything; on any other
+        3xx or 4xx Rejected.
+        """
+        self.account.admit(_PATIENCE_S, is_write=False)
         try:
-            reply = self._send(method, path, **request)
+            reply = self._called(method, path, **request)
         except requests.RequestException as error:
             raise TransientError(f"{self.system}: {method} {path} failed: {type(error).__name__}") from None
+        news = self._tell(reply, request)
+        if reply.status < 300 and news != "refused":  # most answers: an excerpt of a page costs more than its decoding
+            return reply
         said = f"{self.system}: {method} {path} answered {reply.status}: {_excerpt(reply, request)}"
         if reply.status in (401, 408, 425, 429) or reply.status >= 500:
             raise TransientError(said, retry_after(reply), str(reply.status))
-        if reply.status >= 300:
-            raise Rejected(said, str(reply.status))
-        return reply
+        if news == "refused":
+            raise Unauthorized(said)
+        raise Rejected(said, str(reply.status))
 
     def write(self, effect: OpenEffect, method: str, path: str, proof: Proof = _USUAL, **request: Any) -> Reply:
         """Send a request that changes something, under an open effect. Raises by outcome, see the module."""
         effect.permit(self.system)
+        self.account.admit(max(0.0, effect.send_before - time.monotonic()) / 2, is_write=True)
+        effect.permit(self.system)  # it may have waited for its turn
         name = f"{self.system}.{effect.capability}"
         crash.point(f"{name}:before-call")
         try:
-            reply = self._send(method, path, **request)
+            reply = self._called(method, path, **request)
         except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise TransientError(f"{self.system}: {effect.key} was not sent: {type(error).__name__}") from None
         except requests.ConnectionError as error:
@@ -116,14 +134,48 @@ class Transport:
         except requests.RequestException as error:
             raise UncertainOutcome(f"{self.system}: {effect.key}: {type(error).__name__} after sending") from None
         crash.point(f"{name}:answered")
+        self._tell(reply, request, proof.not_applied)
         if reply.status < 300:
             return reply
         said = f"{self.system}: {effect.key} answered {reply.status}: {_excerpt(reply, request)}"
         if _proves(reply, proof.not_applied):
-            raise TransientError(said, retry_after(reply))
+            raise TransientError(said, retry_after(reply), str(reply.status))
         if _proves(reply, proof.refused):
             raise Rejected(said, str(reply.status))
         raise UncertainOutcome(said)
+
+    @contextmanager
+    def signing_in(self) -> Iterator[None]:
+        """
+        Let the block sign in, one process at a time. That a vendor takes the login tells nothing of what it lets us do.
+
+        Unauthorized in the block means that our credentials are refused: the account is told, and so are people.
+        """
+        with self.account.signing_in():
+            self._signs_in = True
+            try:
+                yield
+            except Unauthorized as error:
+                self.account.note("refused", str(error))
+                raise
+            finally:
+                self._signs_in = False
+
+    def _called(self, method: str, path: str, **request: Any) -> Reply:
+        try:
+            return self._send(method, path, **request)
+        except requests.RequestException as error:
+            self.account.note("failed", f"{type(error).__name__} on {method}")
+            raise
+
+    def _tell(self, reply: Reply, request: Mapping[str, Any], not_applied: tuple[Sign, ...] = ()) -> News:
+        """Tell the account how it took the call: a 5xx that proves a busy record is no trouble of the vendor's."""
+        wait_s, news = retry_after(reply), _news(reply, self.signs, not_applied)
+        if news != "answered":
+            self.account.note(news, f"answered {reply.status}: {_excerpt(reply, request)[:_REASON]}", wait_s)
+        elif not self._signs_in:
+            self.account.note("answered")
+        return news
 
     def _send(self, method: str, path: str, **request: Any) -> Reply:
         url = self.base_url.rstrip("/") + "/" + path.lstrip("/")
@@ -205,6 +257,16 @@ class _Lines(HTTPAdapter):
                 socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS's own would first talk with the other end
 
 
+def _news(reply: Reply, signs: Signs, not_applied: tuple[Sign, ...]) -> News:
+    if _proves(reply, signs.throttled) or (reply.status == 503 and retry_after(reply) is not None):
+        return "throttled"
+    if _proves(reply, signs.refused):
+        return "refused"
+    if _proves(reply, not_applied):
+        return "answered"
+    return "failed" if reply.status >= 500 or reply.status in (408, 425) else "answered"
+
+
 def _proves(reply: Reply, signs: tuple[Sign, ...]) -> bool:
     return any(reply.status == status and word.encode() in reply.body for status, word in signs)
 
@@ -215,7 +277,7 @@ def _excerpt(reply: Reply, request: Mapping[str, Any]) -> str:
     text = " ".join([*told, re.sub(r"<[^>]*>", " ", reply.body[:_CHUNK].decode("utf-8", "replace"))])
     for secret in str((request.get("headers") or {}).get("Authorization", "")).split()[1:]:
         text = text.replace(secret, "***")
-    return " ".join(_SECRET.sub(r"\1***", text).split())[:_EXCERPT]
+    return one_line(_SECRET.sub(r"\1***", text))[:_EXCERPT]
 
 
 def retry_after(reply: Reply) -> float | None:

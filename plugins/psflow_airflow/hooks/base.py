@@ -19,6 +19,7 @@ from requests.utils import default_headers
 
 from psflow import config
 from psflow.errors import ConfigurationError, PsflowError
+from psflow.store.accounts import SharedAccount
 from psflow.systems.transport import Transport
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from psflow.config import Config
     from psflow.contracts import VendorProfile
+    from psflow.store.connection import Store
+    from psflow.systems.ports import System
 
-A = TypeVar("A")
+A = TypeVar("A", bound="System")
 Field = Literal["host", "login", "password", "schema"]
 
 
@@ -51,11 +54,19 @@ class SystemHook(BaseHook, ABC, Generic[A]):
         """Return the adapter, with its vendor's profile from psflow.yaml."""
         return self.adapter(config.load())
 
-    def adapter(self, policy: Config) -> A:
-        """Return the adapter, with its vendor's profile from an already loaded psflow.yaml."""
+    def adapter(self, policy: Config, store: Store | None = None) -> A:
+        """
+        Return the adapter, with its vendor's profile from an already loaded psflow.yaml.
+
+        With a store it keeps the rate budget and the circuit breaker that all processes share.
+        """
         connection = found(self.conn_id)
         profile = policy.systems[self.system]
-        return self._adapter(connection, self._transport(connection, profile.deadline_s), profile)
+        transport = self._transport(connection, profile.deadline_s)
+        adapter = self._adapter(connection, transport, profile)
+        if store:
+            transport.account = SharedAccount(store, policy, self.system, adapter.instance)
+        return adapter
 
     def test_connection(self) -> tuple[bool, str]:
         """Read something cheap; return whether it worked and what to tell the person at the form."""

@@ -36,4 +36,4 @@ class BambooHRPullOperator(PsflowOperator):
         from psflow_airflow.hooks.bamboohr import BambooHRHook
 
         with opened(self.store_conn_id) as (store, config):
-            return pull_hr(store, config, BambooHRHook(self.bamboohr_conn_id).adapter(config))
+            return pull_hr(store, config, BambooHRHook(self.bamboohr_conn_id).adapter(config, store))

@@ -44,7 +44,7 @@ class FloatPullOperator(PsflowOperator):
         from psflow_airflow.hooks.float import FloatHook
 
         with opened(self.store_conn_id) as (store, config):
-            return pull_planner(store, config, FloatHook(self.float_conn_id).adapter(config))
+            return pull_planner(store, config, FloatHook(self.float_conn_id).adapter(config, store))
 
 
 class FloatWriteOperator(PsflowOperator):
@@ -84,7 +84,7 @@ class FloatWriteOperator(PsflowOperator):
         from psflow_airflow.hooks.float import FloatHook
 
         with opened(self.store_conn_id) as (store, config):
-            planner = FloatHook(self.float_conn_id).adapter(config)
+            planner = FloatHook(self.float_conn_id).adapter(config, store)
             new = NewEffect(planner.key, self.capability, self.subject, self.payload, self.engagement_id)
             with store.transaction(f"operator.{self.capability}"):
                 register(store, [new])

@@ -27,7 +27,7 @@ class KantataPullOperator(PsflowOperator):
         from psflow_airflow.hooks.kantata import KantataHook
 
         with opened(self.store_conn_id) as (store, config):
-            return pull_psa(store, config, KantataHook(self.kantata_conn_id).adapter(config))
+            return pull_psa(store, config, KantataHook(self.kantata_conn_id).adapter(config, store))
 
 
 class KantataLoadTimeOperator(PsflowOperator):
@@ -47,7 +47,7 @@ class KantataLoadTimeOperator(PsflowOperator):
         from psflow_airflow.hooks.kantata import KantataHook
 
         with opened(self.store_conn_id) as (store, config):
-            return load(store, config, KantataHook(self.kantata_conn_id).adapter(config))
+            return load(store, config, KantataHook(self.kantata_conn_id).adapter(config, store))
 
 
 class KantataLoadExpensesOperator(PsflowOperator):
@@ -67,7 +67,7 @@ class KantataLoadExpensesOperator(PsflowOperator):
         from psflow_airflow.hooks.kantata import KantataHook
 
         with opened(self.store_conn_id) as (store, config):
-            return load_expenses(store, config, KantataHook(self.kantata_conn_id).adapter(config))
+            return load_expenses(store, config, KantataHook(self.kantata_conn_id).adapter(config, store))
 
 
 class KantataCreateProjectOperator(EngagementOperator):
@@ -95,9 +95,9 @@ class KantataCreateProjectOperator(EngagementOperator):
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
-            psa = KantataHook(self.kantata_conn_id).adapter(config)
+            psa = KantataHook(self.kantata_conn_id).adapter(config, store)
             company = legal_entity.of_engagement(store, config, self.engagement_id).erp_company
-            erp = TrytonHook(self.tryton_conn_id, company).adapter(config)
+            erp = TrytonHook(self.tryton_conn_id, company).adapter(config, store)
             project = create_in_psa(store, config, psa, erp, self.engagement_id, int(self.epoch))
         self.record_url = psa.url("project", project)
         return project

@@ -29,7 +29,7 @@ class SalesforcePullOperator(PsflowOperator):
         from psflow_airflow.hooks.salesforce import SalesforceHook
 
         with opened(self.store_conn_id) as (store, config):
-            return pull_crm(store, config, SalesforceHook(self.salesforce_conn_id).adapter(config))
+            return pull_crm(store, config, SalesforceHook(self.salesforce_conn_id).adapter(config, store))
 
 
 class SalesforceUpdateOpportunityOperator(EngagementOperator):
@@ -51,7 +51,7 @@ class SalesforceUpdateOpportunityOperator(EngagementOperator):
         from psflow_airflow.hooks.salesforce import SalesforceHook
 
         with opened(self.store_conn_id) as (store, config):
-            crm = SalesforceHook(self.salesforce_conn_id).adapter(config)
+            crm = SalesforceHook(self.salesforce_conn_id).adapter(config, store)
             opportunity_id = finish(store, config, crm, self.engagement_id, int(self.epoch))
         self.record_url = crm.url("opportunity", opportunity_id)
         return opportunity_id

@@ -27,7 +27,7 @@ class RequestResourcesOperator(EngagementOperator):
         from psflow_airflow.hooks.float import FloatHook
 
         with opened(self.store_conn_id) as (store, config):
-            planner = FloatHook(self.float_conn_id).adapter(config)
+            planner = FloatHook(self.float_conn_id).adapter(config, store)
             return create_in_planner(store, config, planner, self.engagement_id, int(self.epoch))
 
 
@@ -53,5 +53,5 @@ class StaffRequestsOperator(PsflowOperator):
         from psflow_airflow.hooks.kantata import KantataHook
 
         with opened(self.store_conn_id) as (store, config):
-            planner = FloatHook(self.float_conn_id).adapter(config)
-            return staff(store, config, planner, KantataHook(self.kantata_conn_id).adapter(config))
+            planner = FloatHook(self.float_conn_id).adapter(config, store)
+            return staff(store, config, planner, KantataHook(self.kantata_conn_id).adapter(config, store))

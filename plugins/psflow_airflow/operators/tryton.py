@@ -36,7 +36,7 @@ class TrytonCreateProjectOperator(EngagementOperator):
 
         with opened(self.store_conn_id) as (store, config):
             company = legal_entity.of_engagement(store, config, self.engagement_id).erp_company
-            erp = TrytonHook(self.tryton_conn_id, company).adapter(config)
+            erp = TrytonHook(self.tryton_conn_id, company).adapter(config, store)
             project = create_in_erp(store, config, erp, self.engagement_id, int(self.epoch))
         self.record_url = erp.url("project", project)
         return project
@@ -56,7 +56,7 @@ class _PostingOperator(BatchOperator):
 
         with opened(self.store_conn_id) as (store, config):
             company = legal_entity.of_batch(store, config, self.batch_id).erp_company
-            return self.step(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config))
+            return self.step(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config, store))
 
     @abstractmethod
     def step(self, store: Store, config: Config, erp: Erp) -> dict[str, int]: ...
@@ -122,7 +122,11 @@ class TrytonReadInvoicesOperator(PsflowOperator):
 
         with opened(self.store_conn_id) as (store, config):
             read = [
-                read_erp(store, TrytonHook(self.tryton_conn_id, each.erp_company).adapter(config), each.legal_entity_id)
+                read_erp(
+                    store,
+                    TrytonHook(self.tryton_conn_id, each.erp_company).adapter(config, store),
+                    each.legal_entity_id,
+                )
                 for each in config.legal_entities
             ]
         return {"documents": sum(each["documents"] for each in read)}
@@ -147,7 +151,7 @@ class TrytonPullRatesOperator(PsflowOperator):
         with opened(self.store_conn_id) as (store, config):
             return {
                 entity.legal_entity_id: pull_erp(
-                    store, config, TrytonHook(self.tryton_conn_id, entity.erp_company).adapter(config)
+                    store, config, TrytonHook(self.tryton_conn_id, entity.erp_company).adapter(config, store)
                 )["fx_rates"]
                 for entity in config.legal_entities
             }

@@ -1,7 +1,7 @@
 """
 Salesforce as our CRM: client credentials, SOQL by cursor, one idempotent write.
 
-Tokens carry no life time: a 401 means a new token, once for a read; a write goes back to the store as not applied.
+Tokens carry no life time: a 401 means a new token and the call once more, for it proves a write not applied.
 Source: REST API Developer Guide v62.0.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -18,18 +18,32 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from psflow.contracts import Customer, OpenEffect, Opportunity, VendorProfile
-from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError
-from psflow.systems.ports import BadRow, Page, Pulled, Raw
+from psflow.errors import (
+    ConfigurationError,
+    NeedsReview,
+    PsflowError,
+    Rejected,
+    TransientError,
+    Unauthorized,
+    UncertainOutcome,
+)
+from psflow.systems.account import Signs
+from psflow.systems.ports import Answer, BadRow, Page, Pulled, Raw
 from psflow.systems.salesforce import mapping
 from psflow.systems.salesforce.soql import soql_datetime, soql_id
+from psflow.systems.token import Token
 from psflow.systems.transport import Proof, Reply, Transport
 
 _ROOT = "/services/data/v62.0"
 _PAGES = 100_000  # of 200 records at the least: more is a cursor that never ends
-_BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW")
+_BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "rate_limit_exceeded")
 _PROOF = Proof(
     refused=((400, "errorCode"), (404, '"NOT_FOUND"'), (404, '"ENTITY_IS_DELETED"')),
     not_applied=((401, ""), (429, ""), *((status, code) for status in (400, 403, 409) for code in _BUSY)),
+)
+_SIGNS = Signs(  # other 403s are about one record
+    throttled=((429, ""), (403, "REQUEST_LIMIT_EXCEEDED"), (400, "rate_limit_exceeded")),
+    refused=((403, "API_DISABLED_FOR_ORG"), (403, "API_CURRENTLY_DISABLED")),
 )
 _OBJECTS = {"customer": "Account", "opportunity": "Opportunity"}
 
@@ -45,7 +59,19 @@ class _Page(msgspec.Struct, rename={"next_url": "nextRecordsUrl"}):
     next_url: str | None = None
 
 
-class _Token(msgspec.Struct):
+class _Wrong(msgspec.Struct, rename={"code": "statusCode"}):
+    code: str
+    message: str = ""
+
+
+class _Row(msgspec.Struct):
+    """What became of one record of a collection: the call itself answers 200 though some of them fail."""
+
+    success: bool
+    errors: list[_Wrong] = []
+
+
+class _Answer(msgspec.Struct):
     access_token: str
     instance_url: str
 
@@ -55,8 +81,8 @@ class Salesforce:
     """
     The `Crm` port. `transport` points at the org's My Domain host, which client credentials need anyway.
 
-    `org_currency` is set for a single-currency org only. Raises ConfigurationError when the credentials are refused
-    or the token answer names a host other than the transport's.
+    `org_currency` is set for a single-currency org only. Raises Unauthorized when the credentials are refused or the
+    token answer names a host other than the transport's.
     """
 
     transport: Transport
@@ -66,9 +92,11 @@ class Salesforce:
     instance: str = ""
     org_currency: str | None = None
     key: str = "salesforce"
-    _token: str | None = field(default=None, repr=False)
+    _token: Token = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.transport.signs = _SIGNS
+        self._token = Token(self.transport, self._sign_in)
         self.instance = self.instance or urlsplit(self.transport.base_url).hostname or ""
 
     # -- reads
@@ -83,6 +111,12 @@ class Salesforce:
         fields = mapping.opportunity_fields(multi_currency=self.org_currency is None)
         for page in self._query(_statement(fields, "Opportunity", since)):
             yield _page(page, self._opportunity)
+
+    def read_again(self, stream: str, record_id: str, payload: Raw) -> Page[Any]:
+        """Return a page of one kept account or opportunity."""
+        read: dict[str, Callable[[dict[str, Any]], Any]]
+        read = {"customer": mapping.customer, "opportunity": self._opportunity}
+        return _page([payload], read[stream])
 
     def _opportunity(self, record: dict[str, Any]) -> Opportunity:
         return mapping.opportunity(record, self._lines(record.get(mapping.LINES)), self.org_currency)
@@ -115,18 +149,32 @@ class Salesforce:
     def perform(self, effect: OpenEffect) -> str:
         """Write the engagement and project code on the opportunity (`update_opportunity`) and return its id."""
         opportunity_id = self._capability(effect)
-        path = f"{_ROOT}/sobjects/Opportunity/{opportunity_id}"
         effect.permit(self.key)  # before the token call: an old ticket must not even sign in
-        headers = self._headers()
+        self._patch(effect, f"sobjects/Opportunity/{opportunity_id}", mapping.engagement_fields(effect.payload))
+        return opportunity_id
+
+    def perform_many(self, effects: Sequence[OpenEffect]) -> list[Answer | PsflowError]:
+        """Do the same for up to 200 opportunities in one request (sObject Collections), each on its own."""
+        ids = [self._capability(effect) for effect in effects]
+        for effect in effects:
+            effect.permit(self.key)
+        fields = [mapping.engagement_fields(effect.payload) for effect in effects]
+        records = [{"attributes": {"type": "Opportunity"}, "id": i} | f for i, f in zip(ids, fields, strict=True)]
+        reply = self._patch(effects[0], "composite/sobjects", {"allOrNone": False, "records": records})
         try:
-            body = mapping.engagement_fields(effect.payload)
-            self.transport.write(effect, "PATCH", path, _PROOF, headers=headers, json=body)
-        except TransientError:
-            self._token = None  # perhaps a 401; a new token costs little
-            raise
+            rows = msgspec.json.decode(reply.body, type=list[_Row])
+            return [i if row.success else _why(row, e.key) for i, e, row in zip(ids, effects, rows, strict=True)]
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            raise UncertainOutcome(f"{self.key}: a collection answered {reply.status} without its rows") from None
+
+    def _patch(self, effect: OpenEffect, path: str, body: dict[str, Any]) -> Reply:
+        url = f"{_ROOT}/{path}"
+        try:
+            return self._token.call(
+                lambda token: self.transport.write(effect, "PATCH", url, _PROOF, headers=_headers(token), json=body)
+            )
         except Rejected as error:
             raise _refined(error, effect.key) from None
-        return opportunity_id
 
     def find(self, effect: OpenEffect) -> str | None:
         """Return the opportunity's id when it already holds what the effect writes."""
@@ -152,28 +200,15 @@ class Salesforce:
     # -- tokens
 
     def _read(self, path: str, asked: dict[str, str] | None) -> Reply:
-        fresh = self._token is None
         try:
-            return self._get(path, asked)
-        except TransientError as error:
-            if fresh or "answered 401" not in str(error):  # Transport's words for a status it calls transient
-                raise
-            self._token = None
-            return self._get(path, asked)
-
-    def _get(self, path: str, asked: dict[str, str] | None) -> Reply:
-        try:
-            return self.transport.read("GET", path, params=asked, headers=self._headers())
+            return self._token.call(
+                lambda token: self.transport.read("GET", path, params=asked, headers=_headers(token))
+            )
         except Rejected as error:
             raise _refined(error, path) from None
 
-    def _headers(self) -> dict[str, str]:
-        if self._token is None:
-            self._token = self._sign_in()
-        return {"Authorization": f"Bearer {self._token}", "Sforce-Query-Options": "batchSize=2000"}
-
     def _sign_in(self) -> str:
-        """Return a new access token. Raises ConfigurationError when refused, or when it is for another host."""
+        """Return a new access token. Raises Unauthorized when refused, or when it is for another host."""
         basic = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         form = {"grant_type": "client_credentials"}
         try:  # a read: it changes nothing of ours and may be repeated
@@ -184,14 +219,14 @@ class Salesforce:
             if any(word in str(error) for word in _BUSY):  # had enough of us; the login may be right
                 raise TransientError(f"{self.key}: sign-in put off: {error}", code=error.code) from None
             word = re.search(r'"error"\s*:\s*"(\w+)"', str(error))
-            raise ConfigurationError(
+            raise Unauthorized(
                 f"{self.key}: sign-in refused ({word[1] if word else error.code}); check client id and secret "
                 f"of the connection to {self.transport.base_url}"
             ) from None
-        token = self._decoded(reply, _Token)
+        token = self._decoded(reply, _Answer)
         asked, named = urlsplit(self.transport.base_url), urlsplit(token.instance_url)
         if (named.scheme, named.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
-            raise ConfigurationError(
+            raise Unauthorized(
                 f"{self.key}: the token answer names {named.scheme}://{named.netloc}, the connection "
                 f"{asked.scheme}://{asked.netloc}; set the connection's host to the org's My Domain host"
             )
@@ -202,6 +237,10 @@ class Salesforce:
             return msgspec.json.decode(reply.body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise TransientError(f"{self.key}: an answer is not the JSON that was asked for") from None
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Sforce-Query-Options": "batchSize=2000"}
 
 
 def _page(texts: list[Raw], read: Callable[[dict[str, Any]], T]) -> Page[T]:
@@ -225,6 +264,12 @@ def _cursor(url: str | None) -> str:
     if url is None or not url.startswith(f"{_ROOT}/query/"):
         raise TransientError("salesforce: a page is not done but names no next page of ours")
     return url
+
+
+def _why(row: _Row, what: str) -> PsflowError:
+    wrong = row.errors[0] if row.errors else _Wrong("UNKNOWN_EXCEPTION")
+    said = f"salesforce: {what}: {wrong.code}: {wrong.message}"
+    return TransientError(said) if wrong.code in _BUSY else Rejected(said, wrong.code)
 
 
 def _refined(error: Rejected, what: str) -> Exception:

@@ -19,12 +19,15 @@ from urllib.parse import quote
 import msgspec
 
 from psflow.contracts import OpenEffect
-from psflow.errors import ConfigurationError, Rejected, TransientError, UncertainOutcome
+from psflow.errors import ConfigurationError, Rejected, TransientError, Unauthorized, UncertainOutcome
+from psflow.systems.account import Signs
+from psflow.systems.token import Token
 from psflow.systems.transport import Proof, Reply, Transport
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 # what the application refuses comes as 200; a row lock is asked for without waiting, always before the commit
 _PROOF = Proof(refused=(), not_applied=((401, ""), (429, ""), (503, "could not obtain lock")))
+_SIGNS = Signs(refused=())  # a 401 is a session that is over, or a login: that is told at sign-in
 
 
 class Warned(Rejected):
@@ -45,22 +48,20 @@ class Rpc:
     password: str = field(repr=False)
     context: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     company: int | None = field(default=None, init=False)  # every call is made in it, whatever the login prefers
-    _session: str | None = field(default=None, init=False, repr=False)
+    _session: Token = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.transport.signs = _SIGNS
+        self._session = Token(self.transport, self._sign_in)
 
     def read(self, method: str, *params: Any, **context: Any) -> Any:
         """
         Call a method that changes nothing and return its result; `context` is added to the user's own.
 
-        Raises Rejected (UserError and such), TransientError, or ConfigurationError when the login is refused.
+        Raises Rejected (UserError and such), TransientError, or Unauthorized when the login is refused.
         """
-        fresh = self._session is None
-        try:
-            return self._ask(method, params, context)
-        except TransientError as error:
-            if fresh or "answered 401" not in str(error):  # Transport's words for a status it calls transient
-                raise
-            self._session = None
-            return self._ask(method, params, context)
+        reply = self._session.call(lambda session: self._post(_headers(session), self._body(method, params, context)))
+        return self._result(reply, method, TransientError)
 
     def write(self, effect: OpenEffect, method: str, *params: Any) -> Any:
         """
@@ -70,22 +71,16 @@ class Rpc:
         holds, a record changed in between); UncertainOutcome otherwise.
         """
         effect.permit(self.transport.system)  # before signing in: an old ticket must not even do that
-        headers, body = self._headers(), self._body(method, params, {})
-        try:
-            reply = self.transport.write(effect, "POST", self._path, _PROOF, headers=headers, data=body)
-        except TransientError as error:
-            if "answered 401" in str(error):  # Transport's words for a status
-                self._session = None
-            raise
+        reply = self._session.call(
+            lambda session: self.transport.write(
+                effect, "POST", self._path, _PROOF, headers=_headers(session), data=self._body(method, params, {})
+            )
+        )
         return self._result(reply, f"{effect.key}: {method}", UncertainOutcome)
 
     @property
     def _path(self) -> str:
         return f"/{quote(self.database, safe='')}/rpc/"
-
-    def _ask(self, method: str, params: tuple[Any, ...], context: dict[str, Any]) -> Any:
-        reply = self._post(self._headers(), self._body(method, params, context))
-        return self._result(reply, method, TransientError)
 
     def _post(self, headers: dict[str, str], body: bytes) -> Reply:
         try:
@@ -97,29 +92,28 @@ class Rpc:
         chosen = {} if self.company is None else {"company": self.company}
         return _ENCODER.encode({"id": 1, "method": method, "params": [*params, self.context | chosen | context]})
 
-    def _headers(self) -> dict[str, str]:
-        if self._session is None:
-            self._sign_in()
-        return _HEADERS | {"Authorization": f"Session {self._session}"}
-
-    def _sign_in(self) -> None:
+    def _sign_in(self) -> str:
         body = _ENCODER.encode(
             {"id": 1, "method": "common.db.login", "params": [self.login, {"password": self.password}]}
         )
         try:
             reply = self._post(_HEADERS, body)
         except TransientError as error:
-            if "answered 401" not in str(error):
+            if error.code != "401":
                 raise
             # no try again by itself: Tryton slows a login down with every wrong password and locks it after five
-            raise ConfigurationError(
+            raise Unauthorized(
                 f"{self._where} refuses login {self.login!r} on database {self.database!r}: correct login and "
                 "password of the connection"
             ) from None
         user, token, *_ = self._result(reply, "common.db.login", TransientError)
-        self._session = base64.b64encode(f"{self.login}:{user}:{token}".encode()).decode()
+        session = base64.b64encode(f"{self.login}:{user}:{token}".encode()).decode()
         self.context = {}
-        self.context = self._ask("model.res.user.get_preferences", (True,), {})
+        asked = "model.res.user.get_preferences"
+        self.context = self._result(
+            self._post(_headers(session), self._body(asked, (True,), {})), asked, TransientError
+        )
+        return session
 
     @property
     def _where(self) -> str:
@@ -143,7 +137,7 @@ class Rpc:
             case ["ConcurrencyException", *_]:
                 raise TransientError(f"{what}: somebody changed the record meanwhile")
             case ["LoginException", *_]:
-                raise ConfigurationError(f"{what}: login {self.login!r} needs more than a password, which no DAG has")
+                raise Unauthorized(f"{what}: login {self.login!r} needs more than a password, which no DAG has")
         raise broken(f"{what}: the server failed: {str(error)[:300]}")
 
 
@@ -151,6 +145,10 @@ _HEADERS = {
     "Content-Type": "application/json",
     "Accept-Encoding": "gzip",  # 8.2 compresses long answers, asked or not
 }
+
+
+def _headers(session: str) -> dict[str, str]:
+    return _HEADERS | {"Authorization": f"Session {session}"}
 
 
 def number(value: Decimal) -> dict[str, str]:

@@ -1,0 +1,251 @@
+"""
+Vendor accounts, as all processes share them: how fast one may be asked, and whether it is to be asked at all.
+
+A token bucket keeps every window of `per_s` seconds within `calls`. The breaker opens after `_FAILURES` failures in a
+row, or at once when the vendor refuses our credentials; after a wait one call tries (half-open), and its outcome closes
+or opens it. What a vendor says of one process's call, all heed. Times are the database's.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import psycopg
+
+from psflow.config import Config, Person
+from psflow.contracts import VendorProfile
+from psflow.errors import ConfigurationError, NeedsReview, TransientError
+from psflow.store import audit, exceptions
+from psflow.store.connection import Row, Store, sql
+
+News = Literal["answered", "failed", "throttled", "refused"]
+_FAILURES, _WINDOW_S = 5, 60
+_LONGEST_PAUSE_S, _LONGEST_WAIT_S = 900, 3600
+_REFUSED = 20  # times probe_s: wrong passwords lock a login, so they are not tried as often as a vendor that is down
+_BURST = 25  # the part of a budget that may go at once
+
+
+@dataclass(slots=True)
+class SharedAccount:
+    """
+    One login at one vendor: what `systems.account.Account` asks for, kept in Postgres.
+
+    It works on the store's second connection, so that it stays whatever becomes of the flow's transaction.
+    """
+
+    store: Store
+    config: Config
+    system: str
+    instance: str
+    _me: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
+    _watched: bool = field(default=False, init=False)
+
+    def admit(self, patience_s: float, *, is_write: bool) -> None:
+        """
+        Return once a call may go, after at most `patience_s`.
+
+        Raises TransientError when it may not: nothing was sent, and `retry_after_s` says when to ask again.
+        """
+        try:
+            row = self._take(patience_s, self._profile.write_counts if is_write else 1)
+        except psycopg.OperationalError:
+            raise TransientError(f"{self.system}: the business database does not answer; nothing was sent") from None
+        if not row["is_admitted"]:
+            raise _shut(self.system, row) if row["is_shut"] else _busy(self.system, row)
+        self._watched = row["is_watched"]
+        if row["wait_s"]:
+            time.sleep(row["wait_s"])
+
+    def note(self, news: News, reason: str = "", wait_s: float | None = None) -> None:
+        """Say what an admitted call met. An answer of an account in good health costs nothing."""
+        if news == "answered" and not self._watched:
+            return
+        try:
+            with self.store.beside.transaction("account.note"):
+                self._changed(news, reason, wait_s)
+        except psycopg.OperationalError:
+            pass  # the call itself is over, and the next one meets the same
+
+    @contextmanager
+    def signing_in(self) -> Iterator[None]:
+        """Hold the account's lock: one sign-in at a time, or a vendor locks the login. Raises TransientError."""
+        store, name = self.store.beside, f"sign-in {self.system}/{self.instance}"
+        try:
+            with store.transaction("account.sign_in"):
+                store.run(
+                    "select set_config('lock_timeout', %(ms)s, true)", ms=f"{4000 * self._profile.deadline_s:.0f}"
+                )
+                store.run("select pg_advisory_lock(hashtextextended(%(name)s, 0))", name=name)
+        except psycopg.OperationalError:
+            raise TransientError(f"{self.system}: another process is signing in; nothing was sent", 1) from None
+        try:
+            yield
+        finally:
+            with store.transaction("account.signed_in"):
+                store.run("select pg_advisory_unlock(hashtextextended(%(name)s, 0))", name=name)
+
+    @property
+    def _profile(self) -> VendorProfile:
+        return self.config.systems[self.system]
+
+    def _take(self, patience_s: float, cost: int) -> Row:
+        profile, store = self._profile, self.store.beside
+        burst, token_s = _bucket(profile)
+        with store.transaction("account.admit"):
+            given = self._named | {"burst": burst, "token_s": token_s, "cost": min(cost, burst), "me": self._me}
+            given |= {"patience_s": patience_s, "probe_s": max(profile.probe_s, 2 * profile.deadline_s)}
+            row = store.row(sql("warehouse.accounts", "admit"), **given)
+            if row is None:
+                _know(store, self.system, self.instance)
+                row = store.row(sql("warehouse.accounts", "admit"), **given)
+        assert row is not None
+        return row
+
+    def _changed(self, news: News, reason: str, wait_s: float | None) -> None:
+        """Write down the news, and tell data engineering when the breaker opened on it or closed."""
+        profile = self._profile
+        found = self.store.beside.row(
+            sql("warehouse.accounts", news),
+            **self._named, reason=reason, asked_s=wait_s, pause_s=profile.pause_s, longest_pause_s=_LONGEST_PAUSE_S,
+            wait_s=profile.probe_s * (_REFUSED if news == "refused" else 1), longest_wait_s=_LONGEST_WAIT_S,
+            failures=_FAILURES, window_s=_WINDOW_S,
+        )  # fmt: skip
+        if found and found["breaker"] == "closed":
+            exceptions.resolve(self.store.beside, "account", "account", [self._record_id])
+        elif found and (news == "refused" or found["probes"]):  # what one wait heals, nobody need hear of
+            self._tell("refuses our credentials" if news == "refused" else "still fails", reason)
+
+    def _tell(self, what: str, reason: str) -> None:
+        told = f"{self.system} at {self.instance} {what}: {reason}; nothing is sent to it, and nothing is lost"
+        finding = exceptions.Finding("account", "account", self._record_id, "breaker", None, told)
+        exceptions.open_all(self.store.beside, self.config, [finding])
+
+    @property
+    def _record_id(self) -> str:
+        return f"{self.system} {self.instance}"
+
+    @property
+    def _named(self) -> dict[str, str]:
+        return {"system": self.system, "instance": self.instance}
+
+
+def overview(store: Store, config: Config) -> list[Row]:
+    """
+    Return every account that was ever asked, by system and instance.
+
+    A row is {system, instance, breaker: closed|open|half-open, since, reason, opened_by, failures, next_probe_at,
+    probe_in_s, paused_until, used, burst, calls, per_s}: `used` of `burst` calls at once are taken, and no `per_s`
+    seconds see more than `calls` (None: no budget). Instants are aware, seconds floats.
+    """
+    return [
+        _with_budget(row, config.systems.get(row["system"]))
+        for row in store.rows(sql("warehouse.accounts", "overview"))
+    ]
+
+
+def open_breaker(store: Store, config: Config, system: str, instance: str | None, by: Person, reason: str) -> Row:
+    """
+    Let nothing out to an account until a person closes it, and return its {system, instance}.
+
+    Without an instance the only one of the system is meant. Raises NeedsReview when `by` may not, or gives no reason;
+    ConfigurationError when there is no such account or several.
+    """
+    return _operate(store, config, system, instance, by, reason, "open")
+
+
+def close_breaker(store: Store, config: Config, system: str, instance: str | None, by: Person, reason: str) -> Row:
+    """Let calls out again at once, whoever opened it, and end its pause. Returns and raises as `open_breaker`."""
+    return _operate(store, config, system, instance, by, reason, "close")
+
+
+def may_operate(person: Person) -> bool:
+    """Whether a person may open and close breakers: data engineering, and who works on every team's exceptions."""
+    return "exceptions" in person.may or "data engineering" in person.teams
+
+
+def _operate(
+    store: Store,
+    config: Config,
+    system: str,
+    instance: str | None,
+    by: Person,
+    reason: str,
+    act: Literal["open", "close"],
+) -> Row:
+    if not may_operate(by):
+        raise NeedsReview(f"{by.airflow_user} may not {act} a breaker; data engineering may, or the duty `exceptions`")
+    if not reason.strip():
+        raise NeedsReview(f"say why the breaker is to {act}: the audit and everybody who waits will ask")
+    with store.transaction(f"account.{act}"):
+        named = {"system": system, "instance": instance or _only(store, config, system)}
+        if not store.run(sql("warehouse.accounts", act), **named, reason=reason.strip(), person=by.person):
+            raise ConfigurationError(f"{system} has no account {instance!r}; {_known(store, system)}")
+        audit.write(store, f"breaker.{act}", f"{system} {named['instance']}", by.person, {"reason": reason.strip()})
+        if act == "close":
+            exceptions.resolve(store, "account", "account", [f"{system} {named['instance']}"])
+    return dict(named)
+
+
+def _only(store: Store, config: Config, system: str) -> str:
+    if system not in config.systems:
+        raise ConfigurationError(f"there is no system {system!r} in psflow.yaml; there is {', '.join(config.systems)}")
+    found = store.rows("select instance from ops.account where system = %(system)s order by instance", system=system)
+    if len(found) != 1:
+        raise ConfigurationError(f"name an instance of {system}; {_known(store, system)}")
+    return str(found[0]["instance"])
+
+
+def _known(store: Store, system: str) -> str:
+    found = store.rows("select instance from ops.account where system = %(system)s order by instance", system=system)
+    return f"those that were asked before: {', '.join(row['instance'] for row in found) or 'none'}"
+
+
+def _know(store: Store, system: str, instance: str) -> None:
+    store.run(
+        "insert into ops.account (system, instance) values (%(system)s, %(instance)s) on conflict do nothing",
+        system=system, instance=instance,
+    )  # fmt: skip
+
+
+def _bucket(profile: VendorProfile) -> tuple[int, float]:
+    """Return how many calls may go at once and the seconds for each one more: together never above the budget."""
+    if profile.calls is None:
+        return 1, 0.0
+    burst = max(1, profile.write_counts, profile.calls // _BURST)
+    return burst, profile.per_s / (profile.calls - burst)
+
+
+def _with_budget(row: Row, profile: VendorProfile | None) -> Row:
+    burst, token_s = _bucket(profile) if profile else (1, 0.0)
+    used = round(row.pop("busy_s") / token_s) if token_s else 0
+    calls = profile.calls if profile else None
+    budget = {
+        "used": used,
+        "burst": burst if calls else None,
+        "calls": calls,
+        "per_s": profile.per_s if profile else None,
+    }
+    return row | budget
+
+
+def _shut(system: str, row: Row) -> TransientError:
+    next_try = (
+        f"next probe in {row['probe_in_s']:.0f} s" if row["probe_in_s"] is not None else "until a person closes it"
+    )
+    why = f"{row['reason']} (opened by {row['opened_by']})" if row["opened_by"] else row["reason"]
+    return TransientError(
+        f"{system}: breaker open since {row['since']:%Y-%m-%d %H:%M:%S %Z}, {next_try}: {why}; nothing was sent; "
+        f"open or close it: psflow breaker open|close {system}",
+        max(1.0, row["probe_in_s"] or _LONGEST_PAUSE_S),
+        "breaker",
+    )
+
+
+def _busy(system: str, row: Row) -> TransientError:
+    why = f"it throttles us ({row['reason']})" if row["is_paused"] else "its rate budget is used up"
+    return TransientError(f"{system}: {why}, free in {row['wait_s']:.1f} s; nothing was sent", row["wait_s"], "budget")
