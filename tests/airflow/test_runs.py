@@ -137,7 +137,9 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
 ) -> None:
     firm.win()
     assert run("sync_kantata")["run"] == "success"
-    assert run("sync_salesforce") == {"pull": "success", "due": "success", "activate[0]": "success", "run": "success"}
+    assert run("sync_salesforce") == {
+        "pull": "success", "close_lost": "success", "due": "success", "activate[0]": "success", "run": "success",
+    }  # fmt: skip
     (run_id,) = runs_of("activation")
     assert label_of("activate") == run_id
     engagement, _, epoch = run_id.partition(".")
@@ -172,7 +174,9 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
 
     again = run("billing", **conf)
     assert again.pop("run") == "success" and set(again.values()) == {"skipped"}
-    assert run("sync_salesforce") == {"pull": "success", "due": "success", "activate": "skipped", "run": "success"}
+    assert run("sync_salesforce") == {
+        "pull": "success", "close_lost": "success", "due": "success", "activate": "skipped", "run": "success",
+    }  # fmt: skip
 
     logged = "".join(capfd.readouterr())
     assert "Task instance state updated" in logged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,7 +18,7 @@ from psflow.errors import ConfigurationError, Rejected
 from psflow.flows import activation, billing, billing_posting, sync, time_expense
 from psflow.gates.suite import ExpectationGate, FailingRow, Verdict
 from psflow.store.connection import Store
-from psflow.systems import ErpInvoice, ErpInvoiceLine, LedgerLine
+from psflow.systems import Copy, ErpInvoice, ErpInvoiceLine, LedgerLine, Undo
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.transport import Transport
@@ -61,6 +62,18 @@ class Ledger:
 
     def url(self, kind: str, external_id: str) -> str:
         return f"erp://{kind}/{external_id}"
+
+    def copies(self, capability: str, key: str, payload: dict[str, Any]) -> list[Copy]:
+        shelf = {"create_project": self.projects, "draft_invoice": self.documents}.get(capability, {})
+        standing: dict[str, Any] = {"open": "open", "draft": "open", "posted": "final"}
+        return [Copy(i, standing.get(d["state"], "closed")) for i, d in shelf.items() if d["key"] == key]
+
+    def undo(self, capability: str, payload: dict[str, Any], external_id: str, ends_on: dt.date) -> Undo | None:
+        if capability == "create_project":
+            return Undo("close_project", {"erp_project_id": external_id})
+        if capability == "draft_invoice":
+            return Undo("cancel_invoice", {"invoice_key": payload["invoice_key"], "erp_invoice_id": external_id})
+        return None
 
     def _keep(self, shelf: dict[str, dict[str, Any]], effect: OpenEffect, **more: Any) -> str:
         number = str(len(shelf) + 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 
 from psflow.contracts import VendorProfile
 from psflow.errors import NeedsReview, UncertainOutcome
@@ -80,6 +81,38 @@ def test_a_claim_takes_no_more_than_a_third_of_the_lease_can_send(store: Store) 
     keys = register(store, *(f"{n:02}" for n in range(25)))
     assert [len(effects.claim(store, WIDE, keys)) for _ in range(4)] == [10, 10, 5, 0]
     assert WIDE.batch_limit == 10
+
+
+def test_a_look_up_is_a_request_too_so_half_as_many_uncertain_ones_are_taken(store: Store) -> None:
+    keys = register(store, *(f"{n:02}" for n in range(25)))
+    effects.claim(store, WIDE, keys)
+    store.run("update ops.effect set lease_until = clock_timestamp() - interval '1 s' where state = 'intent'")
+    taken = effects.claim(store, WIDE, keys)
+    assert [ticket.uncertain for ticket in taken] == [True] * 5
+    assert len(effects.claim(store, SHORT, keys)) == 1  # never none, or nothing would ever be sent
+
+
+def test_one_request_that_carries_many_counts_once(store: Store) -> None:
+    many = WIDE.model_copy(update={"writes_per_request": 4})
+    keys = register(store, *(f"{n:02}" for n in range(45)))
+    assert (many.batch_limit, len(effects.claim(store, many, keys))) == (40, 40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"lookup": "idempotency_key"}, "needs key_lifetime_s"),
+        ({"lookup": "search", "key_lifetime_s": 60}, "belongs to lookup: idempotency_key, not search"),
+        ({"lookup": "none", "key_lifetime_s": 60}, "belongs to lookup: idempotency_key, not none"),
+        ({"lookup": "idempotency_key", "key_lifetime_s": 6}, "ends before the first retry may rely on it"),
+        ({"lookup": "search", "lease_s": 1.5, "late_landing_s": 1}, "raise lease_s above 1.65"),
+        ({"lookup": "guess"}, "Input should be"),
+    ],
+)
+def test_a_profile_that_contradicts_itself_is_refused_with_what_to_change(settings: dict[str, Any], told: str) -> None:
+    usual = {"deadline_s": 0.1, "late_landing_s": 0.1, "search_lag_s": 0, "lease_s": 3}
+    with pytest.raises(ValidationError, match=told):
+        VendorProfile(**(usual | settings))
 
 
 def test_two_workers_never_take_the_same_effect(store: Store, app_url: str) -> None:

@@ -213,6 +213,8 @@ class TestFloat(_Sandboxed):
         work = WORK | {"planner_project_id": "55", "name": "Acme", "starts_on": "2030-01-07", "ends_on": "2030-01-18"}
         needs = {"close_request": "request_resource", "release_resource": "assign_resource"}
         person = {"planner_person_id": "8"}
+        if capability == "close_project":
+            return {"planner_project_id": "55"}
         if capability not in needs:
             return work | person
         made = system.perform(open_effect("float", needs[capability], work | person, f"float:{needs[capability]}:R-1"))

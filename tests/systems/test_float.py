@@ -511,7 +511,7 @@ def test_an_allocation_shared_by_hand_is_not_ended_for_the_others(float_sandbox:
 
 def test_an_unknown_capability_is_a_configuration_error(planner: Float) -> None:
     for ask in (planner.find, planner.perform):
-        with pytest.raises(ConfigurationError, match="assign_resource, close_request, create_project"):
+        with pytest.raises(ConfigurationError, match="assign_resource, close_project, close_request, create_project"):
             ask(effect("delete_person"))
 
 

@@ -368,7 +368,7 @@ def test_a_row_that_is_locked_is_proof_that_nothing_was_posted(
     assert erp.perform(post) == erp.find(post)
 
 
-def test_an_ended_session_is_renewed_for_a_read_and_gives_a_write_back(
+def test_an_ended_session_is_renewed_for_a_read_and_for_a_write(
     tryton_server: TrytonServer, erp: Tryton, customer: str, postgres: Server
 ) -> None:
     wanted = draft(customer)
@@ -376,9 +376,8 @@ def test_an_ended_session_is_renewed_for_a_read_and_gives_a_write_back(
     end_sessions(postgres, tryton_server)
     assert erp.find(post) is None
     end_sessions(postgres, tryton_server)
-    with pytest.raises(TransientError, match="401"):
+    with pytest.raises(Warned):  # the application itself answers, so the write came there in a new session
         erp._rpc.write(post, "model.account.invoice.post", [int(post.payload["erp_invoice_id"])])
-    assert erp.find(post) is None
     assert erp.perform(post) == erp.find(post)
 
 
@@ -426,7 +425,7 @@ def test_secrets_never_reach_an_error_or_a_repr(tryton_server: TrytonServer, erp
     tryton_server.arm("model.account.invoice.create", "e500_after")
     with pytest.raises(UncertainOutcome) as caught:
         erp.perform(wanted)
-    session = erp._rpc._session
+    session = erp._rpc._session._value
     assert session
     shown = f"{erp!r} {erp._rpc!r} {caught.value!r} {caught.value.__cause__!r}"
     for secret in (tryton_server.password, session, *tryton_server.admin[1:]):

@@ -11,8 +11,9 @@ from typing import Any
 from psflow.config import Config
 from psflow.contracts import Contract, Opportunity, OpportunityLine, Rate, RateCard
 from psflow.errors import GateFailed, NeedsReview, Rejected
-from psflow.flows import staffing
+from psflow.flows import compensation, staffing
 from psflow.flows.effects import done, drive
+from psflow.flows.read_back import read_back
 from psflow.rules.activation import GATES, Failure, Policy, judge
 from psflow.store import crosswalk, effects, exceptions
 from psflow.store.connection import Row, Store, sql
@@ -21,11 +22,12 @@ from psflow.systems.ports import Crm, Erp, Planner, Psa, System
 
 
 def due(store: Store, config: Config) -> dict[str, list[dict[str, Any]]]:
-    """Return the runs to start (won, never run) and to start again (blocked and would pass now, or stranded)."""
+    """Return the runs to start (won, never run), to start again (blocked and would pass now, or stranded), to close."""
     policy = _policy(store, config)
     rows = store.rows(sql("warehouse.activation", "waiting"))
     again = [r for r in rows if r["state"] == "stranded" or (r["state"] == "blocked" and _passes(store, r, policy))]
-    return {"start": [_run(r) for r in rows if r["state"] == "won"], "restart": [_run(r) for r in again]}
+    runs = {"start": [r for r in rows if r["state"] == "won"], "restart": again, "lost": compensation.lost(store)}
+    return {what: [_run(r) for r in found] for what, found in runs.items()}
 
 
 def _passes(store: Store, row: Row, policy: Policy) -> bool:
@@ -63,6 +65,8 @@ def check(store: Store, config: Config, engagement_id: str, epoch: int) -> str:
 def _open_epoch(store: Store, engagement_id: str, epoch: int) -> None:
     """Begin the next epoch of an engagement whose last one was compensated. Raises NeedsReview on any other number."""
     with store.transaction("activation.epoch"):
+        # whoever waits for the last epoch alone does not see the one that is begun meanwhile
+        store.run("select from core.engagement where engagement_id = %(id)s for no key update", id=engagement_id)
         last = store.row(
             "select epoch, state from ops.workflow where engagement_id = %(id)s order by epoch desc limit 1 for update",
             id=engagement_id,
@@ -104,10 +108,10 @@ def create_in_erp(store: Store, config: Config, erp: Erp, engagement_id: str, ep
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     party = _ensure(store, config, erp, "create_customer", "customer", project["customer_id"], project["customer_id"],
-                    _customer(project), engagement_id)  # fmt: skip
+                    _customer(project), engagement_id, epoch)  # fmt: skip
     shell = _shell(project, epoch) | {"customer_ref": party}
     return _ensure(store, config, erp, "create_project", "project", project["project_code"], f"{engagement_id}.{epoch}",
-                   shell, engagement_id)  # fmt: skip
+                   shell, engagement_id, epoch)  # fmt: skip
 
 
 def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_id: str, epoch: int) -> str:
@@ -123,7 +127,7 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
         raise Rejected(f"{engagement_id}.{epoch} was refused by {psa.key} and is compensated; trigger the next epoch")
     try:
         return _ensure(store, config, psa, "create_project", "project", project["project_code"],
-                       f"{engagement_id}.{epoch}", _shell(project, epoch), engagement_id)  # fmt: skip
+                       f"{engagement_id}.{epoch}", _shell(project, epoch), engagement_id, epoch)  # fmt: skip
     except Rejected:
         _compensate(store, config, erp, engagement_id, epoch)
         raise
@@ -134,7 +138,7 @@ def create_in_planner(store: Store, config: Config, planner: Planner, engagement
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     _ensure(store, config, planner, "create_project", "project", project["project_code"], f"{engagement_id}.{epoch}",
-            _shell(project, epoch), engagement_id)  # fmt: skip
+            _shell(project, epoch), engagement_id, epoch)  # fmt: skip
     return staffing.request(store, config, planner, engagement_id, epoch)
 
 
@@ -148,7 +152,7 @@ def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: in
     project = _project(store, engagement_id)
     payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
     update = NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
-    opportunity_id = _drive_one(store, config, crm, update)
+    opportunity_id = _drive_one(store, config, crm, update, epoch)
     with store.transaction("activation.active"):
         store.run(sql("warehouse.activation", "resolve_effects"), engagement_id=engagement_id)
         _move(store, engagement_id, epoch, "active", ["activating"])
@@ -157,7 +161,8 @@ def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: in
 
 def _must_be_running(store: Store, engagement_id: str, epoch: int) -> None:
     state = store.value(
-        "select state from ops.workflow where engagement_id = %(id)s and epoch = %(epoch)s",
+        "select case when lost_at is null then state else 'lost' end from ops.workflow "
+        "where engagement_id = %(id)s and epoch = %(epoch)s for share",
         id=engagement_id,
         epoch=epoch,
     )
@@ -167,42 +172,38 @@ def _must_be_running(store: Store, engagement_id: str, epoch: int) -> None:
 
 def _ensure(
     store: Store, config: Config, system: System, capability: str, kind: str, ours: str, subject: str,
-    payload: dict[str, Any], engagement_id: str,
+    payload: dict[str, Any], engagement_id: str, epoch: int,
 ) -> str:  # fmt: skip
     """Return the system's id of our record; created through an effect when the crosswalk does not know it yet."""
     if known := crosswalk.external(store, kind, ours, system):
         return known
-    external_id = _drive_one(store, config, system, NewEffect(system.key, capability, subject, payload, engagement_id))
+    new = NewEffect(system.key, capability, subject, payload, engagement_id)
+    external_id = _drive_one(store, config, system, new, epoch)
     with store.transaction(f"activation.{kind}"):
         crosswalk.link(store, kind, ours, system, external_id)
     return external_id
 
 
-def _drive_one(store: Store, config: Config, system: System, new: NewEffect) -> str:
+def _drive_one(store: Store, config: Config, system: System, new: NewEffect, epoch: int) -> str:
     """
-    Register, drive, and return the vendor's id. Raises Rejected.
+    Register, drive, read back, and return the vendor's id. Raises Rejected.
 
     What was decided first stays, since it may have landed; unless it was refused.
     """
     known = effects.states(store, [new.key]).get(new.key)
     if known is None or known["state"] == "refused":
         with store.transaction("activation.register"):
+            _must_be_running(
+                store, str(new.engagement_id), epoch
+            )  # nobody may find it lost before this is written down
             effects.register(store, [new])
-    return done(drive(store, config, system, [new.key]))[new.key]
+    drive(store, config, system, [new.key])
+    read_back(store, config, system, [new.key])
+    return done(effects.states(store, [new.key]))[new.key]
 
 
 def _compensate(store: Store, config: Config, erp: Erp, engagement_id: str, epoch: int) -> None:
-    """Close (never delete) what the ERP has of this engagement."""
-    project = _project(store, engagement_id)
-    shell = crosswalk.external(store, "project", project["project_code"], erp)
-    if shell is None:
-        raise NeedsReview(f"{engagement_id}: no ERP project to close")
-    _drive_one(store, config, erp, NewEffect(erp.key, "close_project", f"{engagement_id}.{epoch}",
-                                             {"erp_project_id": shell}, engagement_id))  # fmt: skip
-    with store.transaction("activation.compensated"):
-        crosswalk.retire(store, "project", project["project_code"], erp, epoch)
-        staffing.close(store, engagement_id, epoch)
-        _move(store, engagement_id, epoch, "compensated", ["activating"])
+    compensation.compensate(store, config, (erp,), engagement_id, epoch, store.value("select current_date"))
 
 
 def _project(store: Store, engagement_id: str) -> Row:

@@ -1,21 +1,33 @@
 """
 Drive effects to their end: claim, look up when uncertain, send, settle.
 
-The same loop sends and recovers: an effect whose worker died comes back as uncertain once its lease is over.
+The same loop sends and recovers: an effect whose worker died comes back as uncertain once its lease is over. The
+vendor's profile says how that one is looked up; what became a job is asked for by the job's id.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import groupby
 
 from psflow.config import Config
-from psflow.errors import ConfigurationError, NeedsReview, PsflowError, Rejected, TransientError, Withheld
+from psflow.contracts import OpenEffect, VendorProfile
+from psflow.errors import (
+    ConfigurationError,
+    NeedsReview,
+    PsflowError,
+    Rejected,
+    TransientError,
+    Unauthorized,
+    UncertainOutcome,
+    Withheld,
+)
 from psflow.flows import modes
 from psflow.store import effects, exceptions
 from psflow.store.connection import Row, Store
 from psflow.store.effects import Claimed, Result
-from psflow.systems.ports import System
+from psflow.systems.ports import Accepted, Answer, PerformsMany, Polls, System
 
 
 def drive(store: Store, config: Config, system: System, keys: Sequence[str], wait_s: float = 90) -> dict[str, Row]:
@@ -30,11 +42,12 @@ def drive(store: Store, config: Config, system: System, keys: Sequence[str], wai
     if held := modes.withheld(store, config, keys):
         raise Withheld(modes.told(held))
     with store.transaction("effect.reopen"):
-        effects.reopen(store, keys)
+        # what cannot be looked up would be sent blindly: only a person may say that it never landed
+        effects.reopen(store, keys, given_up=system.profile.lookup != "none")
     while True:
         claimed = effects.claim(store, system.profile, keys)
         if claimed:
-            _settle(store, config, [_send(system, ticket) for ticket in claimed])
+            _settle(store, config, _send(system, claimed))
             continue
         states = effects.states(store, keys)
         due = [row["wait_s"] for row in states.values() if row["state"] in ("pending", "intent")]
@@ -58,34 +71,95 @@ def done(states: dict[str, Row]) -> dict[str, str]:
     return {key: row["external_id"] for key, row in states.items()}
 
 
-def _send(system: System, ticket: Claimed) -> Result:
+def _send(system: System, claimed: Sequence[Claimed]) -> list[Result]:
+    """Look up what is uncertain, send the rest, and return how each ended."""
+    known = {ticket.effect.key: _known(system, ticket) for ticket in claimed}
+    fresh = [ticket.effect for ticket in claimed if known[ticket.effect.key] is None]
+    results = [result for result in known.values() if result]
+    for _, same in groupby(sorted(fresh, key=lambda e: e.capability), key=lambda e: e.capability):
+        results += _perform(system, list(same))
+    return results
+
+
+def _known(system: System, ticket: Claimed) -> Result | None:
+    """Return what became of an effect that may have landed, None when it is to be sent."""
     effect = ticket.effect
     try:
-        if ticket.uncertain:
-            if found := system.find(effect):
-                return Result(effect, "done", found)
-            if ticket.attempts > system.profile.max_attempts:
-                tried = f"not found after {ticket.attempts - 1} attempts; given up"
-                return Result(effect, "dead", error=f"{tried}; at last: {ticket.last_error or 'no answer'}")
+        if ticket.job_id and isinstance(system, Polls) and (answer := system.poll(effect, ticket.job_id)):
+            return _result(effect, answer)
+    except Rejected as error:
+        return Result(effect, "refused", error=str(error))
+    except PsflowError as error:
+        return Result(effect, "unknown", error=str(error))
+    return _looked_up(system, ticket) if ticket.uncertain or ticket.key_is_old else None
+
+
+def _looked_up(system: System, ticket: Claimed) -> Result | None:
+    effect, given_up = ticket.effect, ticket.attempts > system.profile.max_attempts
+    last = ticket.last_error or "no answer"
+    if system.profile.lookup == "none":
+        said = f"{system.key} cannot be asked whether it landed; look there, or wait for it to be read back"
+        return Result(effect, "dead", error=f"{said}; at last: {last}")
+    try:
+        if (given_up or _must_look(system.profile, ticket)) and (found := system.find(effect)):
+            return Result(effect, "dead", error=_EITHER) if ticket.was_corrected else _result(effect, found)
     except NeedsReview as error:
         return Result(effect, "dead", error=str(error))
     except PsflowError as error:  # the look-up told nothing: it stays an intent
         return Result(effect, "unknown", error=str(error))
-    return _perform(system, ticket)
+    tried = f"not found after {ticket.attempts - 1} attempts; given up"
+    return Result(effect, "dead", error=f"{tried}; at last: {last}") if given_up else None
 
 
-def _perform(system: System, ticket: Claimed) -> Result:
-    effect = ticket.effect
+_EITHER = "it is there, and was corrected after it may have landed: make the copy say what stands there, and replay it"
+
+
+def _must_look(profile: VendorProfile, ticket: Claimed) -> bool:
+    # a vendor that still knows our key answers the same write again; half its life leaves room for its clock
+    return ticket.key_is_old if profile.lookup == "idempotency_key" else ticket.uncertain
+
+
+def _perform(system: System, same: list[OpenEffect]) -> list[Result]:
+    """Send effects of one capability, together where the vendor takes several at once: each has its own outcome."""
+    if isinstance(system, PerformsMany) and len(same) > 1:
+        size = system.profile.writes_per_request
+        return [result for n in range(0, len(same), size) for result in _together(system, same[n : n + size])]
+    return [_alone(system, effect) for effect in same]
+
+
+def _alone(system: System, effect: OpenEffect) -> Result:
     try:
-        return Result(effect, "done", system.perform(effect))
-    except Rejected as error:
-        return Result(effect, "refused", error=str(error))
-    except TransientError as error:
-        return Result(effect, "not_applied", error=str(error), retry_after_s=error.retry_after_s)
-    except ConfigurationError as error:  # raised before anything is sent
-        return Result(effect, "dead", error=str(error))
-    except Exception as error:  # whatever else happened, the request may have landed
-        return Result(effect, "unknown", error=f"{type(error).__name__}: {error}")
+        return _result(effect, system.perform(effect))
+    except Exception as error:
+        return _result(effect, error)
+
+
+def _together(system: PerformsMany, same: list[OpenEffect]) -> list[Result]:
+    try:
+        answers = system.perform_many(same)
+        if len(answers) != len(same):
+            raise UncertainOutcome(f"{len(same)} writes were sent and {len(answers)} were answered")
+    except (Rejected, ConfigurationError):  # nothing was written: one of them spoiled it for the others
+        return [_alone(system, effect) for effect in same]
+    except Exception as error:
+        return [_result(effect, error) for effect in same]
+    return [_result(effect, answer) for effect, answer in zip(same, answers, strict=True)]
+
+
+def _result(effect: OpenEffect, answer: Answer | Exception) -> Result:
+    match answer:
+        case str():
+            return Result(effect, "done", answer)
+        case Accepted():
+            return Result(effect, "accepted", job_id=answer.job_id, retry_after_s=answer.poll_after_s)
+        case Rejected():
+            return Result(effect, "refused", error=str(answer))
+        case TransientError() | Unauthorized():
+            return Result(effect, "not_applied", error=str(answer), retry_after_s=answer.retry_after_s)
+        case ConfigurationError():  # raised before anything is sent
+            return Result(effect, "dead", error=str(answer))
+        case _:  # whatever else happened, the request may have landed
+            return Result(effect, "unknown", error=f"{type(answer).__name__}: {answer}")
 
 
 def _settle(store: Store, config: Config, results: list[Result]) -> None:

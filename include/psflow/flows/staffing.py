@@ -7,6 +7,7 @@ that nobody can take is an exception of resource management, and is matched agai
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +17,7 @@ from psflow.config import Config
 from psflow.contracts import Resource, ResourceRequest
 from psflow.errors import Withheld
 from psflow.flows.effects import drive
+from psflow.flows.read_back import read_back
 from psflow.rules.staffing import Free, Match, Unstaffed, match
 from psflow.store import crosswalk, effects, exceptions
 from psflow.store.connection import Row, Store, sql
@@ -31,10 +33,10 @@ def ask(store: Store, engagement_id: str, subject: str) -> None:
     store.run(sql("warehouse.staffing", "requests"), engagement_id=engagement_id, subject=subject)
 
 
-def close(store: Store, engagement_id: str, epoch: int) -> None:
-    """End the demand of a compensated deal and free who was matched to it, in the caller's transaction."""
+def close(store: Store, engagement_id: str, epoch: int, ends_on: dt.date) -> None:
+    """End the demand of a compensated deal and free who was matched to it after a day, in the caller's transaction."""
     _alone(store)
-    store.run(sql("warehouse.staffing", "close"), engagement_id=engagement_id, epoch=epoch)
+    store.run(sql("warehouse.staffing", "close"), engagement_id=engagement_id, epoch=epoch, ends_on=ends_on)
 
 
 def _alone(store: Store) -> None:
@@ -170,7 +172,10 @@ def _send(
         # what may have landed stays as it was decided
         again = {key for key, row in known.items() if row["state"] == "refused"}
         effects.register(store, [e for e in new.values() if e.key not in known or e.key in again])
-    states = drive(store, config, system, [effect.key for effect in new.values()])
+    keys = [effect.key for effect in new.values()]
+    drive(store, config, system, keys)
+    read_back(store, config, system, keys)
+    states = effects.states(store, keys)
     return {request_id: states[effect.key]["external_id"] for request_id, effect in new.items()
             if states[effect.key]["state"] == "done"}  # fmt: skip
 

@@ -32,15 +32,6 @@ def link(store: Store, kind: str, entity_id: str, system: System, external_id: s
         )
 
 
-def retire(store: Store, kind: str, entity_id: str, system: System, epoch: int) -> None:
-    """Keep a closed record under `entity_id.epoch`, so that the next epoch may have one of its own."""
-    store.run(
-        "update ops.crosswalk set entity_id = %(old)s where kind = %(kind)s and entity_id = %(ours)s "
-        "and system = %(system)s and instance = %(instance)s",
-        old=f"{entity_id}.{epoch}", kind=kind, ours=entity_id, system=system.key, instance=system.instance,
-    )  # fmt: skip
-
-
 def external(store: Store, kind: str, entity_id: str, system: System) -> str | None:
     """Return the system's id of our record, or None."""
     found: str | None = store.value(

@@ -2,7 +2,8 @@
 Writes to other systems, durable before they are sent.
 
 register (in the deciding transaction) → claim (intent, with lease and fence) → the call → settle. A claimed effect
-whose process died stays an intent; once its lease is over it is claimed again as *uncertain* and looked up first.
+whose process died stays an intent; once its lease is over it is claimed again as *uncertain* and looked up first. One
+that the vendor accepted as a job stays an intent too, with the job's id, and is claimed again to ask for it.
 Source of the protocol: docs/decisions.md, "Effects".
 """
 
@@ -17,14 +18,19 @@ from typing import Any, Literal
 
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import NeedsReview
+from psflow.store import audit
 from psflow.store.connection import Row, Store
 
-Outcome = Literal["done", "refused", "not_applied", "unknown", "dead"]
+Outcome = Literal["done", "accepted", "refused", "not_applied", "unknown", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
 class NewEffect:
-    """A write that was decided. The key is the business name of the write and never changes with its content."""
+    """
+    A write that was decided. The key is the business name of the write and never changes with its content.
+
+    `undoes` is the key of the effect whose record this one closes: it waits until nothing of that one can land late.
+    """
 
     system: str
     capability: str
@@ -32,6 +38,7 @@ class NewEffect:
     payload: dict[str, Any]
     engagement_id: str | None = None
     batch_id: str | None = None
+    undoes: str | None = None
 
     @property
     def key(self) -> str:
@@ -44,13 +51,17 @@ class Claimed:
     """
     A ticket to write. `uncertain`: an earlier call may have landed, look first. `attempts` counts this one.
 
-    `last_error` is how the call before ended.
+    `last_error` is how the call before ended, `job_id` the job it became. `key_is_old`: first claimed so long ago that
+    the vendor may soon forget the idempotency key. `was_corrected`: it may have landed with the payload it had before.
     """
 
     effect: OpenEffect
     uncertain: bool
     attempts: int
     last_error: str | None
+    job_id: str | None = None
+    key_is_old: bool = False
+    was_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Result:
     external_id: str | None = None
     error: str | None = None
     retry_after_s: float | None = None
+    job_id: str | None = None
 
 
 def payload_hash(payload: dict[str, Any]) -> str:
@@ -85,13 +97,17 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
             "batch": e.batch_id,
             "payload": json.dumps(e.payload),
             "hash": payload_hash(e.payload),
+            "undoes": e.undoes,
         }
         for e in effects
     ]
-    store.run_many(_REDECIDE, rows)
-    store.run_many(_REGISTER, rows)
     keys = [row["key"] for row in rows]
     wanted = {row["key"]: row["hash"] for row in rows}
+    for was in store.rows(_REFUSED, keys=list(wanted), hashes=list(wanted.values())):
+        audit.write(store, "effect.redecided", was["effect_key"],
+                    detail={"was": was["payload_hash"], "is": wanted[was["effect_key"]]})  # fmt: skip
+    store.run_many(_REDECIDE, rows)
+    store.run_many(_REGISTER, rows)
     for found in store.rows(
         "select effect_key, payload_hash from ops.effect where effect_key = any(%(keys)s)", keys=keys
     ):
@@ -100,30 +116,26 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
     return keys
 
 
+_REFUSED = """
+select effect_key, payload_hash from ops.effect
+join unnest(%(keys)s::text[], %(hashes)s::text[]) as decided (effect_key, hash) using (effect_key)
+where state = 'refused' and payload_hash <> decided.hash order by effect_key for update of effect
+"""
 _REDECIDE = """
-with old as (
-    select effect_key, payload_hash from ops.effect
-    where effect_key = %(key)s and state = 'refused' and payload_hash <> %(hash)s for update
-), redecided as (
-    update ops.effect set payload = %(payload)s::jsonb, payload_hash = %(hash)s, released_by = null, released_at = null
-    from old
-    where effect.effect_key = old.effect_key
-    returning effect.effect_key, old.payload_hash as was, effect.payload_hash as is_now
-)
-insert into ops.audit (actor, action, subject, detail)
-select current_user, 'effect.redecided', effect_key, jsonb_build_object('was', was, 'is', is_now) from redecided
+update ops.effect set payload = %(payload)s::jsonb, payload_hash = %(hash)s, released_by = null, released_at = null
+where effect_key = %(key)s and state = 'refused' and payload_hash <> %(hash)s
 """
 _REGISTER = """
-insert into ops.effect (effect_key, system, capability, engagement_id, batch_id, region, payload, payload_hash)
-select %(key)s, %(system)s, %(capability)s, %(engagement)s, %(batch)s, region, %(payload)s::jsonb, %(hash)s
+insert into ops.effect (effect_key, system, capability, engagement_id, batch_id, region, payload, payload_hash, undoes)
+select %(key)s, %(system)s, %(capability)s, %(engagement)s, %(batch)s, region, %(payload)s::jsonb, %(hash)s, %(undoes)s
 from ops.deployment
 on conflict (effect_key) do nothing
 """
 
 
-def reopen(store: Store, keys: Sequence[str]) -> int:
+def reopen(store: Store, keys: Sequence[str], given_up: bool = True) -> int:
     """
-    Give refused and dead effects another try, in the caller's transaction; returns how many.
+    Give refused effects, and those given up on, another try, in the caller's transaction; returns how many.
 
     A person did something about the cause: they cleared the task. What was refused never landed and is sent again;
     what was given up may have landed and is looked up first.
@@ -131,39 +143,83 @@ def reopen(store: Store, keys: Sequence[str]) -> int:
     return store.run(
         "update ops.effect set state = case state when 'dead' then 'intent' else 'pending' end, attempts = 0, "
         "lease_until = case state when 'dead' then clock_timestamp() end, next_try_at = clock_timestamp(), "
-        "settled_at = null where effect_key = any(%(keys)s) and state in ('refused', 'dead')",
+        "settled_at = null where effect_key = any(%(keys)s) and state = any(%(states)s)",
         keys=list(keys),
+        states=["refused", "dead"] if given_up else ["refused"],
     )
+
+
+def withdraw(store: Store, keys: Sequence[str], reason: str) -> list[str]:
+    """Refuse what waits to be sent, in the caller's transaction; return the keys. What may be on its way stays."""
+    withdrawn = store.rows(
+        "update ops.effect set state = 'refused', last_error = %(reason)s, settled_at = clock_timestamp() "
+        "where effect_key = any(%(keys)s) and state = 'pending' returning effect_key",
+        keys=list(keys),
+        reason=reason,
+    )
+    for row in withdrawn:
+        audit.write(store, "effect.withdrawn", row["effect_key"])
+    return [row["effect_key"] for row in withdrawn]
+
+
+def adopt(store: Store, key: str, external_id: str) -> None:
+    """Write down that an effect which was given up did land, in the caller's transaction."""
+    if store.run(
+        "update ops.effect set state = 'done', external_id = %(external_id)s, last_error = null "
+        "where effect_key = %(key)s and state = 'dead'",
+        key=key,
+        external_id=external_id,
+    ):
+        audit.write(store, "effect.found", key, detail={"external_id": external_id})
 
 
 def claim(store: Store, profile: VendorProfile, keys: Sequence[str]) -> list[Claimed]:
     """
-    Take effects that are due, at most as many as a third of the lease can send, and commit.
+    Take effects that are due, at most as many as a third of the lease can look up and send, and commit.
 
     Concurrent workers never take the same one. Returns [] when nothing is due now.
     """
     asked_at = time.monotonic()  # before the database's clock starts the lease: the ticket ends early, never late
     with store.transaction("effect.intent"):
-        found = store.rows(_CLAIM, keys=list(keys), lease_s=profile.lease_s, limit=profile.batch_limit)
+        found = store.rows(
+            _CLAIM,
+            keys=list(keys),
+            lease_s=profile.lease_s,
+            limit=profile.batch_limit,
+            writes=profile.writes_per_request,
+            budget=profile.request_limit * profile.writes_per_request,
+            half_life_s=profile.key_lifetime_s and profile.key_lifetime_s / 2,
+        )
     return [_claimed(row, asked_at + profile.lease_s / 3) for row in found]
 
 
+# one write costs a share of a request, a look-up a whole one
 _CLAIM = """
 with due as (
-    select effect_key, state from ops.effect
+    select effect_key, state, registered_at, first_sent_at from ops.effect
     where effect_key = any(%(keys)s)
       and ((state = 'pending' and next_try_at <= clock_timestamp())
            or (state = 'intent' and lease_until < clock_timestamp()))
+      and not exists (select from ops.effect undone
+                      where undone.effect_key = effect.undoes and undone.lease_until > clock_timestamp())
     order by registered_at, effect_key
     limit %(limit)s
     for update skip locked
+),
+priced as (
+    select *, row_number() over row as place,
+           sum(case state when 'intent' then %(writes)s + 1 else 1 end) over row as cost
+    from due window row as (order by registered_at, effect_key)
 )
 update ops.effect effect
 set state = 'intent', attempts = attempts + 1, fence = fence + 1,
-    lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
-from due
-where effect.effect_key = due.effect_key
-returning effect.*, due.state = 'intent' as uncertain
+    lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
+    first_sent_at = coalesce(effect.first_sent_at, clock_timestamp())
+from priced
+where effect.effect_key = priced.effect_key and (cost <= %(budget)s or place = 1)
+returning effect.*, priced.state = 'intent' as uncertain,
+          coalesce(clock_timestamp() - priced.first_sent_at > make_interval(secs => %(half_life_s)s), false)
+              as key_is_old
 """
 
 
@@ -177,7 +233,15 @@ def _claimed(row: Row, send_before: float) -> Claimed:
         fence=row["fence"],
         send_before=send_before,
     )
-    return Claimed(effect, row["uncertain"], row["attempts"], row["last_error"])
+    return Claimed(
+        effect,
+        row["uncertain"],
+        row["attempts"],
+        row["last_error"],
+        job_id=row["job_id"],
+        key_is_old=row["key_is_old"],
+        was_corrected=row["doubted_hash"] is not None,
+    )
 
 
 def settle(store: Store, results: Sequence[Result]) -> list[Result]:
@@ -195,14 +259,11 @@ def settle(store: Store, results: Sequence[Result]) -> list[Result]:
             external_id=result.external_id,
             error=result.error,
             wait_s=result.retry_after_s,
+            job_id=result.job_id,
         )
         if settled:
-            store.run(
-                _AUDIT,
-                action=f"effect.{result.outcome}",
-                subject=result.effect.key,
-                detail=json.dumps({"external_id": result.external_id, "attempt": settled["attempts"]}),
-            )
+            detail = {"external_id": result.external_id, "attempt": settled["attempts"]}
+            audit.write(store, f"effect.{result.outcome}", result.effect.key, detail=detail)
             written.append(result)
     return written
 
@@ -210,18 +271,17 @@ def settle(store: Store, results: Sequence[Result]) -> list[Result]:
 _MINE = " where effect_key = %(key)s and fence = %(fence)s and state = 'intent' returning attempts"
 _SETTLE = {
     "done": "update ops.effect set state = 'done', external_id = %(external_id)s, last_error = null, "
-    "lease_until = null, settled_at = clock_timestamp()" + _MINE,
-    "refused": "update ops.effect set state = 'refused', last_error = %(error)s, lease_until = null, "
     "settled_at = clock_timestamp()" + _MINE,
-    "dead": "update ops.effect set state = 'dead', last_error = %(error)s, lease_until = null, "
+    "accepted": "update ops.effect set job_id = %(job_id)s, last_error = null, "
+    "attempts = attempts - (job_id is not distinct from %(job_id)s)::integer, "
+    "lease_until = clock_timestamp() + make_interval(secs => coalesce(%(wait_s)s, 1))" + _MINE,
+    "refused": "update ops.effect set state = 'refused', last_error = %(error)s, "
     "settled_at = clock_timestamp()" + _MINE,
+    "dead": "update ops.effect set state = 'dead', last_error = %(error)s, settled_at = clock_timestamp()" + _MINE,
     "not_applied": "update ops.effect set state = 'pending', attempts = attempts - 1, last_error = %(error)s, "
     "lease_until = null, next_try_at = clock_timestamp() + make_interval(secs => coalesce(%(wait_s)s, 1))" + _MINE,
     "unknown": "update ops.effect set last_error = %(error)s" + _MINE,
 }
-_AUDIT = """
-insert into ops.audit (actor, action, subject, detail) values (current_user, %(action)s, %(subject)s, %(detail)s::jsonb)
-"""
 
 
 def states(store: Store, keys: Sequence[str]) -> dict[str, Row]:
@@ -232,6 +292,9 @@ def states(store: Store, keys: Sequence[str]) -> dict[str, Row]:
 
 _STATES = """
 select effect_key, state, external_id, last_error, capability, engagement_id,
-       greatest(0, extract(epoch from coalesce(lease_until, next_try_at) - clock_timestamp()))::float as wait_s
+       greatest(0, extract(epoch from greatest(
+           case state when 'pending' then next_try_at else lease_until end,
+           (select undone.lease_until from ops.effect undone where undone.effect_key = effect.undoes)
+       ) - clock_timestamp()))::float as wait_s
 from ops.effect where effect_key = any(%(keys)s)
 """

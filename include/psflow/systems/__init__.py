@@ -1,7 +1,9 @@
 """How does each vendor say it? Ports by role; one folder a vendor."""
 
 from psflow.systems.ports import (
+    Accepted,
     BadRow,
+    Copy,
     Crm,
     Erp,
     ErpInvoice,
@@ -20,10 +22,13 @@ from psflow.systems.ports import (
     System,
     TimeEntryRow,
     TimePage,
+    Undo,
 )
 
 __all__ = [
+    "Accepted",
     "BadRow",
+    "Copy",
     "Crm",
     "Erp",
     "ErpInvoice",
@@ -42,4 +47,5 @@ __all__ = [
     "System",
     "TimeEntryRow",
     "TimePage",
+    "Undo",
 ]

@@ -3,6 +3,7 @@ The ports of each role. Flows know these, never a vendor.
 
 Reads raise `TransientError`. Writes take an open effect, return the vendor's id and raise by outcome:
 `Rejected` (refused), `TransientError` (not applied), anything else is unknown. `find` settles an unknown one.
+What only some vendors can do is a protocol of its own: jobs (`Polls`), many at once (`PerformsMany`), `ReadsBack`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from psflow.contracts import (
     Absence,
@@ -29,6 +30,7 @@ from psflow.contracts import (
     VendorProfile,
     WorkPattern,
 )
+from psflow.errors import PsflowError
 
 Raw = str  # one record's JSON text, as received
 T = TypeVar("T")
@@ -75,6 +77,16 @@ class Registration:
     streams: frozenset[Stream]
 
 
+class Accepted(NamedTuple):
+    """The vendor took a write as a job and does it later: ask for it by its id, not before `poll_after_s`."""
+
+    job_id: str
+    poll_after_s: float = 1
+
+
+Answer = str | Accepted  # the vendor's id of what was made or changed, or of the job that will do it
+
+
 class System(Protocol):
     """What every adapter has."""
 
@@ -82,16 +94,86 @@ class System(Protocol):
     instance: str
     profile: VendorProfile
 
-    def find(self, effect: OpenEffect) -> str | None:
-        """Return the id under which this effect already landed, or None. Reads only."""
+    def find(self, effect: OpenEffect) -> Answer | None:
+        """Return the id under which this effect already landed (or its job), or None. Reads only."""
         ...
 
-    def perform(self, effect: OpenEffect) -> str:
+    def perform(self, effect: OpenEffect) -> Answer:
         """Send this effect by its capability and return the vendor's id of what it made or changed."""
         ...
 
     def url(self, kind: str, external_id: str) -> str:
         """Return the vendor's own page of a record (kinds: customer, project, opportunity, invoice)."""
+        ...
+
+
+@runtime_checkable
+class Polls(System, Protocol):
+    """A vendor that accepts some writes as jobs."""
+
+    def poll(self, effect: OpenEffect, job_id: str) -> Answer | None:
+        """
+        Return the id of what the job made, the job again while it runs, or None when the vendor knows no such job.
+
+        Reads only. Raises Rejected when the job failed and nothing was written.
+        """
+        ...
+
+
+@runtime_checkable
+class PerformsMany(System, Protocol):
+    """A vendor that takes several writes of one capability in one request, each with an outcome of its own."""
+
+    def perform_many(self, effects: Sequence[OpenEffect]) -> list[Answer | PsflowError]:
+        """
+        Send these effects, at most the profile's `writes_per_request`; return answer or error of each, in order.
+
+        Raises by outcome when it is the same for all; Rejected only when none was written.
+        """
+        ...
+
+
+class Copy(NamedTuple):
+    """One record that carries the reference of an effect. `final`: in the ledger, or otherwise not to be closed."""
+
+    external_id: str
+    state: Literal["open", "closed", "final"]
+
+
+class Undo(NamedTuple):
+    """The write that closes a record again."""
+
+    capability: Capability
+    payload: dict[str, Any]
+
+
+@runtime_checkable
+class ReadsBack(System, Protocol):
+    """A vendor without unique keys: what landed twice is looked for, and closed."""
+
+    def copies(self, capability: str, key: str, payload: dict[str, Any]) -> list[Copy]:
+        """Return every record that the effect of this key made, in any state; [] where it makes none. Reads only."""
+        ...
+
+    def undo(self, capability: str, payload: dict[str, Any], external_id: str, ends_on: dt.date) -> Undo | None:
+        """
+        Return what closes a record that this capability made, None when nothing does.
+
+        `ends_on` is the last day of it that counts; `date.min` for none.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsAgain(Protocol):
+    """A vendor whose single records can be read from their kept payload, as a person may have corrected it."""
+
+    def read_again(self, stream: str, record_id: str, payload: Raw) -> Page[Any] | TimePage:
+        """
+        Return a page of this one record, mapped as a live read maps it.
+
+        Raises NeedsReview for a stream whose records say not enough by themselves.
+        """
         ...
 
 
@@ -199,6 +281,46 @@ class ErpInvoice:
     ledger: tuple[LedgerLine, ...]
 
 
+class BillLine(NamedTuple):
+    """
+    One line of an invoice that another system made; `entry_id` names the time entry or expense, None when it does not.
+
+    `project_ref` is that system's id of the project. `amount` is net, None when the line does not tell.
+    """
+
+    line_id: str
+    kind: Literal["time", "expense", "fee"]
+    entry_id: str | None
+    project_ref: str | None
+    minutes: int | None
+    hourly_rate: Decimal | None
+    amount: Decimal | None
+    says: str | None
+
+
+class Bill(NamedTuple):
+    """An invoice that another system made. `balance` is what is still to be paid, tax included."""
+
+    bill_id: str
+    number: str | None
+    state: Literal["draft", "open", "cancelled"]
+    currency: str
+    billed_on: dt.date | None
+    balance: Decimal | None
+    tax_pct: Decimal | None
+    modified_at: dt.datetime
+    lines: tuple[BillLine, ...]
+
+
+@runtime_checkable
+class MakesBills(System, Protocol):
+    """A system that makes invoices of its own, which psflow can price again."""
+
+    def bills(self, since: dt.datetime | None) -> Iterator[Page[Bill]]:
+        """Yield pages of its invoices changed since, those in draft and cancelled ones too."""
+        ...
+
+
 class Crm(System, Protocol):
     """Customer relationship management: customers and opportunities."""
 
@@ -275,7 +397,7 @@ class Planner(System, Protocol):
         ...
 
 
-class Erp(System, Protocol):
+class Erp(ReadsBack, Protocol):
     """Books. Capabilities: create_customer, create_ and close_project, draft_, post_ and cancel_invoice."""
 
     def invoices(self, references: Sequence[str]) -> list[ErpInvoice]:

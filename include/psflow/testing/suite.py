@@ -23,7 +23,7 @@ import pytest
 
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, PsflowError, UncertainOutcome
-from psflow.systems.ports import BadRow, Registration, System
+from psflow.systems.ports import Answer, BadRow, Copy, ReadsBack, Registration, System
 from psflow.testing.effects import open_effect
 
 _MANY = 10_000  # pages: more is a list that never ends
@@ -33,6 +33,7 @@ _SINCE = {
 }  # fmt: skip
 _WHOLE = {"resource": "resources", "rate_card": "rate_cards"}
 _WINDOW = {"absence": "absences", "assignment": "assignments"}
+_MAKES = ("create_project", "request_resource", "assign_resource", "draft_invoice")  # what is worth closing again
 _WIDE = (dt.date(2020, 1, 1), dt.date(2029, 12, 31))
 
 
@@ -151,6 +152,18 @@ class Conformance(ABC):
         assert self._found(system, effect) == found
         assert self.made() == before
 
+    def test_what_it_made_is_read_back_and_closed(self, system: System, capability: str) -> None:
+        effect = self._effect(system, capability)
+        if not isinstance(system, ReadsBack) or capability not in _MAKES:
+            pytest.skip(f"{capability} makes nothing that could stand twice")
+        made = system.perform(effect)
+        self._found(system, effect)
+        asked = (capability, effect.key, effect.payload)
+        assert system.copies(*asked) == [Copy(str(made), "open")]
+        if undo := system.undo(capability, effect.payload, str(made), dt.date.min):
+            system.perform(open_effect(system.key, undo.capability, undo.payload, f"{effect.key}:undone"))
+            assert [copy for copy in system.copies(*asked) if copy.state == "open"] == []
+
     # -- secrets
 
     def test_a_secret_is_never_shown(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +185,7 @@ class Conformance(ABC):
     def _effect(self, system: System, capability: str) -> OpenEffect:
         return open_effect(system.key, capability, self.payload(system, capability))
 
-    def _found(self, system: System, effect: OpenEffect) -> str | None:
+    def _found(self, system: System, effect: OpenEffect) -> Answer | None:
         """Look until the vendor's search must show it."""
         until = time.monotonic() + system.profile.search_lag_s
         while (found := system.find(effect)) is None and time.monotonic() < until:

@@ -9,7 +9,14 @@ REGISTRATION = Registration(
     conn_type="psflow_float",
     api_version="v3",
     capabilities=frozenset(
-        {"create_project", "request_resource", "close_request", "assign_resource", "release_resource"}
+        {
+            "create_project",
+            "close_project",
+            "request_resource",
+            "close_request",
+            "assign_resource",
+            "release_resource",
+        }
     ),
     streams=frozenset({"resource", "work_pattern", "cost_rate", "assignment"}),
 )

@@ -5,6 +5,7 @@ Everything we make carries its effect's key in its notes (`[psx:KEY]`), a projec
 again, whoever moved it meanwhile. What the effects hold, ids and hours as text, days as YYYY-MM-DD:
 
 * `create_project`: project_code, name or title
+* `close_project`: planner_project_id (archived, with all that is booked on it)
 * `request_resource`: project_code, planner_project_id, role, skills, region (None: anywhere), starts_on, ends_on,
   hours_per_day. It becomes a placeholder with one tentative allocation, whose id is the request's.
 * `close_request`: planner_request_id
@@ -28,7 +29,7 @@ from psflow.contracts import Assignment, OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError, UncertainOutcome
 from psflow.systems.float import mapping, mapping_writes
 from psflow.systems.float.rest import Records, Rest, typed
-from psflow.systems.ports import BadRow, Page, PlannedPerson, Pulled
+from psflow.systems.ports import BadRow, Copy, Page, PlannedPerson, Pulled, Undo
 from psflow.systems.transport import Transport
 
 
@@ -64,6 +65,15 @@ class Float:
                 lambda raw: [mapping.planned_person(typed(raw, mapping.Person), self.currency)],
             )
 
+    def read_again(self, stream: str, record_id: str, payload: str) -> Page[Any]:
+        """Return a page of one kept person. Raises NeedsReview for bookings, which count in their window only."""
+        if stream != "resource":
+            raise NeedsReview(f"an {stream} of Float is read with its whole window; correct it there")
+        return _page(
+            [(record_id, msgspec.Raw(payload.encode()))],
+            lambda raw: [mapping.planned_person(typed(raw, mapping.Person), self.currency)],
+        )
+
     def assignments(self, from_day: dt.date, to_day: dt.date) -> Iterator[Page[Assignment]]:
         """
         Yield pages of what people are booked for within the window, repetitions one by one; a placeholder's is demand.
@@ -98,13 +108,38 @@ class Float:
         self._writer(effect)
         given = effect.payload
         if effect.capability == "create_project":
-            return self._project(given["project_code"])
+            found = (str(p.project_id) for p in self._projects(effect.key, given))
+            return _only(found, given["project_code"], "projects")
+        if effect.capability == "close_project":
+            return self._archived(given["planner_project_id"])
         if effect.capability == "close_request":
             return self._closed(given["planner_request_id"])
         if effect.capability == "release_resource":
             return self._released(given["planner_assignment_id"], dt.date.fromisoformat(given["ends_on"]))
         booked = self._rest.scan("tasks", project_id=given["planner_project_id"])
         return _only(_carrying(booked, effect.key), effect.key, "allocations")
+
+    def copies(self, capability: str, key: str, payload: dict[str, Any]) -> list[Copy]:
+        """Return the projects or allocations that carry an effect's key."""
+        if capability == "create_project":
+            found = self._projects(key, payload)
+            return [Copy(str(p.project_id), "open" if p.active else "closed") for p in found]
+        if capability not in ("request_resource", "assign_resource"):
+            return []
+        tasks = set(_carrying(self._rest.scan("tasks", project_id=payload["planner_project_id"]), key))
+        if capability == "assign_resource":
+            return [Copy(task, "open") for task in sorted(tasks)]
+        return [Copy(task, "closed" if self._closed(task) else "open") for task in sorted(tasks)]
+
+    def undo(self, capability: str, payload: dict[str, Any], external_id: str, ends_on: dt.date) -> Undo | None:
+        """Archive a project or a placeholder, end an allocation."""
+        if capability == "create_project":
+            return Undo("close_project", {"planner_project_id": external_id})
+        if capability == "request_resource":
+            request = {"request_id": payload["request_id"], "planner_request_id": external_id}
+            return Undo("close_request", request)
+        ended = {"planner_assignment_id": external_id, "ends_on": ends_on.isoformat()}
+        return Undo("release_resource", ended) if capability == "assign_resource" else None
 
     def url(self, kind: str, external_id: str) -> str:
         """Return the project's page, or the schedule: an allocation has no page of its own."""
@@ -114,6 +149,7 @@ class Float:
     def _writer(self, effect: OpenEffect) -> Callable[[OpenEffect], str]:
         writers: dict[str, Callable[[OpenEffect], str]] = {
             "create_project": self._create_project,
+            "close_project": self._close_project,
             "request_resource": self._request,
             "close_request": self._close,
             "assign_resource": self._assign,
@@ -127,6 +163,11 @@ class Float:
 
     def _create_project(self, effect: OpenEffect) -> str:
         return self._rest.post(effect, "projects", mapping_writes.project(effect.payload, effect.key))
+
+    def _close_project(self, effect: OpenEffect) -> str:
+        project_id: str = effect.payload["planner_project_id"]
+        self._rest.patch(effect, "projects", project_id, {"active": 0})
+        return project_id
 
     def _request(self, effect: OpenEffect) -> str:
         """Make the placeholder unless it is there, then book it: two writes, each found again by the same key."""
@@ -178,10 +219,16 @@ class Float:
 
     # -- what is there
 
-    def _project(self, code: str) -> str | None:
+    def _projects(self, key: str, payload: dict[str, Any]) -> list[mapping.Project]:
+        """Return the projects with this code, but those of another epoch: they carry its key and stay closed."""
         pages = (page for active in ("1", "0") for page in self._rest.scan("projects", active=active))
-        found = ((key, typed(raw, mapping.Project)) for page in pages for key, raw in page)
-        return _only((key for key, project in found if project.project_code == code), code, "projects")
+        found = [typed(raw, mapping.Project) for page in pages for _, raw in page]
+        of_code = {p.project_id: p for p in found if p.project_code == payload["project_code"]}
+        return [p for _, p in sorted(of_code.items()) if key in (mapping.marked(p.notes) or [key])]
+
+    def _archived(self, project_id: str) -> str | None:
+        project = self._rest.one("projects", project_id, mapping.Project)
+        return project_id if project is None or not project.active else None
 
     def _closed(self, request_id: str) -> str | None:
         task = self._rest.one("tasks", request_id, mapping.Booking)

@@ -59,6 +59,8 @@ class Project(msgspec.Struct):
 
     project_id: int
     project_code: str | None = None
+    notes: str | None = None
+    active: object = 1
 
 
 class Booking(msgspec.Struct):

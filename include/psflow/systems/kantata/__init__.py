@@ -13,5 +13,5 @@ REGISTRATION = Registration(
     capabilities=frozenset(
         ("create_project", "close_project", "assign_resource", "request_resource", "update_milestone")
     ),
-    streams=frozenset(("resource", "rate_card", "time_entry", "expense_entry", "task", "milestone")),
+    streams=frozenset(("resource", "rate_card", "time_entry", "expense_entry", "task", "milestone", "invoice")),
 )

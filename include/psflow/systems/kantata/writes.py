@@ -7,14 +7,19 @@ place is looked for before it is made, so an assignment that broke off in betwee
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from psflow.contracts import OpenEffect
 from psflow.errors import ConfigurationError, NeedsReview, Rejected
 from psflow.systems.kantata import mapping, mapping_writes
 from psflow.systems.kantata.wire import Wire
+from psflow.systems.ports import Copy, Undo
+
+_REQUEST = "request_resource"
 
 
 @dataclass(slots=True)
@@ -42,12 +47,26 @@ class Writes(Wire):
         """
         return self._capability(effect)[1](effect)
 
+    def copies(self, capability: str, key: str, payload: dict[str, Any]) -> list[Copy]:
+        """Return the workspaces, allocations or demands that carry an effect's key."""
+        if capability == "create_project":
+            found = self._referring("workspaces", key, mapping_writes.ENGAGEMENT, include_archived="true")
+            return [Copy(w["id"], "closed" if w.get("archived") is True else "open") for w in found]
+        if capability == "assign_resource":
+            found = self._referring("workspace_allocations", key, mapping_writes.ASSIGNMENT)
+            return [Copy(allocation["id"], "open") for allocation in found]
+        return [Copy(demand, "open") for demand in self._demands(key, payload)] if capability == _REQUEST else []
+
+    def undo(self, capability: str, payload: dict[str, Any], external_id: str, ends_on: dt.date) -> Undo | None:
+        """Archive a workspace; Kantata has no state that ends an allocation or a demand."""
+        return Undo("close_project", {"psa_project_id": external_id}) if capability == "create_project" else None
+
     def _capability(self, effect: OpenEffect) -> tuple[Callable[[OpenEffect], str], Callable[[OpenEffect], str | None]]:
         both = {
             "create_project": (self._create_project, self._find_project),
             "close_project": (self._close_project, self._find_closed),
             "assign_resource": (self._assign, self._find_assignment),
-            "request_resource": (self._request, self._find_request),
+            _REQUEST: (self._request, self._find_request),
             "update_milestone": (self._update_milestone, self._find_milestone),
         }
         if effect.capability not in both:
@@ -110,10 +129,13 @@ class Writes(Wire):
         return self._sent(effect, "POST", "staffing_demands", body)
 
     def _find_request(self, effect: OpenEffect) -> str | None:
+        return self._one(self._demands(effect.key, effect.payload), effect)
+
+    def _demands(self, key: str, payload: dict[str, Any]) -> list[str]:
         """Look at the workspace's demands one by one: theirs come without external references."""
-        project = str(effect.payload["psa_project_id"])
+        project = str(payload["psa_project_id"])
         demands = self._all("staffing_demands", mapping.Demand, workspace_id=project)
-        return self._one([d.id for d in demands if mapping_writes.carries(d.description, effect.key)], effect)
+        return [d.id for d in demands if mapping_writes.carries(d.description, key)]
 
     def _role(self, effect: OpenEffect) -> str:
         """Return the id of the role the payload names. Raises Rejected when there is none."""
@@ -138,9 +160,11 @@ class Writes(Wire):
     # -- found again
 
     def _carrying(self, effect: OpenEffect, kind: str, model: str, **more: str) -> str | None:
-        wanted = mapping_writes.reference(effect.key, model)
-        asked = {f"external_reference_{name}": value for name, value in wanted.items()}
-        return self._one([record["id"] for record in self._look(kind, asked | more)], effect)
+        return self._one([record["id"] for record in self._referring(kind, effect.key, model, **more)], effect)
+
+    def _referring(self, kind: str, key: str, model: str, **more: str) -> list[dict[str, Any]]:
+        wanted = mapping_writes.reference(key, model)
+        return self._look(kind, {f"external_reference_{name}": value for name, value in wanted.items()} | more)
 
     def _one(self, ids: list[str], effect: OpenEffect) -> str | None:
         if len(ids) > 1:

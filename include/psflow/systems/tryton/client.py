@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, UncertainOutcome
-from psflow.systems.ports import ErpInvoice, FxRate, Page
+from psflow.systems.ports import Copy, ErpInvoice, FxRate, Page, Undo
 from psflow.systems.transport import Transport
 from psflow.systems.tryton import mapping
 from psflow.systems.tryton.masters import Masters
@@ -150,6 +150,25 @@ class Tryton:
             raise NeedsReview(str(refused)) from None
         return None if found is None else str(found)
 
+    def copies(self, capability: str, key: str, payload: Found) -> list[Copy]:
+        """Return the projects or documents that carry an effect's reference; a party's code is unique."""
+        if capability == "create_project":
+            done = self._masters.status("work_done_status")
+            found = self._search("project.work", self._of(key), ["status"])
+            return [Copy(str(row["id"]), "closed" if row["status"] == done else "open") for row in found]
+        if capability == "draft_invoice":
+            documents = self._documents(["reference", "=", payload["invoice_key"]])
+            return [Copy(str(row["id"]), mapping.standing(row["state"])) for row in documents]
+        return []
+
+    def undo(self, capability: str, payload: Found, external_id: str, ends_on: dt.date) -> Undo | None:
+        """Close a project, cancel a document; a customer stays."""
+        if capability == "create_project":
+            return Undo("close_project", {"erp_project_id": external_id})
+        if capability == "draft_invoice":
+            return Undo("cancel_invoice", {"invoice_key": payload["invoice_key"], "erp_invoice_id": external_id})
+        return None
+
     def _capability(self, effect: OpenEffect) -> tuple[Callable[[OpenEffect], int], Callable[[OpenEffect], int | None]]:
         both = {
             "create_customer": (self._create_customer, self._find_customer),
@@ -189,8 +208,11 @@ class Tryton:
         return self._created(effect, "project.work", mapping.project(effect.payload, effect.key, company, status))
 
     def _find_project(self, effect: OpenEffect) -> int | None:
-        ours = [["comment", "=", effect.key], *self._masters.ours("project.work")]
-        return self._only([row["id"] for row in self._search("project.work", ours, [])], "projects", effect)
+        found = self._search("project.work", self._of(effect.key), [])
+        return self._only([row["id"] for row in found], "projects", effect)
+
+    def _of(self, key: str) -> Domain:
+        return [["comment", "=", key], *self._masters.ours("project.work")]
 
     def _close_project(self, effect: OpenEffect) -> int:
         project = mapping.record_id(effect.payload, "erp_project_id")

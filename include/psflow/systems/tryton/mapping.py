@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from typing import Any
+from typing import Any, Literal
 
 from psflow.errors import ConfigurationError, Rejected
 from psflow.systems.ports import ErpInvoice, ErpInvoiceLine, FxRate, LedgerLine, Page, Pulled
@@ -24,6 +24,12 @@ from psflow.systems.tryton.rpc import day, number
 _FX_DIGITS = 8
 PRICE_DIGITS = 4  # Tryton's default of [product] price_decimal
 POSTED = frozenset(("posted", "paid"))
+
+
+def standing(state: str) -> Literal["open", "closed", "final"]:
+    """Return whether a document in this state can still be cancelled."""
+    return "final" if state in POSTED else "closed" if state == "cancelled" else "open"
+
 
 MODELS = {"customer": "party.party", "project": "project.work", "invoice": "account.invoice"}
 

@@ -13,5 +13,6 @@ select request.request_id, request.engagement_id, request.role, request.skills, 
             = ('project', assignment.project_code, %(psa)s, %(psa_instance)s)) as psa_project_id
 from core.assignment
 join core.resource_request request using (request_id)
+join ops.workflow on (workflow.engagement_id, workflow.epoch) = (request.engagement_id, request.epoch) and lost_at is null
 where not assignment.is_confirmed
 order by request.request_id

@@ -5,5 +5,5 @@ from core.resource_request request
 join core.engagement on (engagement.engagement_id, engagement.epoch) = (request.engagement_id, request.epoch)
 join core.project on project.engagement_id = request.engagement_id
 join ops.workflow on (workflow.engagement_id, workflow.epoch) = (request.engagement_id, request.epoch)
-where request.state in ('open', 'unstaffed') and workflow.state in ('activating', 'active')
+where request.state in ('open', 'unstaffed') and workflow.state in ('activating', 'active') and lost_at is null
 order by request.starts_on, request.request_id
