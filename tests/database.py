@@ -16,6 +16,7 @@ from psflow.warehouse import migrate
 
 _NUMBER = itertools.count(1)
 REGION = "eu-west"
+AUDIT_KEY = os.environ.setdefault("PSFLOW_AUDIT_KEY", "of-tests-" + "0123456789abcdef" * 4)  # also of what they start
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,10 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 
-from psflow.config import Channel, Config
+from psflow.config import Channel, Config, Person
 from psflow.errors import PsflowError
 from psflow.flows.alert_message import Alert, Item, Message, Standing, of_alert, of_standing
-from psflow.store import workflow
+from psflow.store import audit, workflow
 from psflow.store.connection import Row, Store, sql
 
 Send = Callable[[Channel, Message], None]
@@ -94,19 +94,24 @@ def _tell_standing(store: Store, config: Config, standing: Standing, base_url: s
     message = of_standing(standing, _money(store, standing.at_risk), base_url, day)
     with store.transaction("alert.digest"):
         store.run("select pg_advisory_xact_lock(hashtextextended(%(key)s, 0))", key=message.key)
-        is_ours = store.run(sql(_SQL, "told_today"), key=message.key)
-        if is_ours:
-            send(config.channels[standing.team], message)
-    return is_ours
+        if store.value(sql(_SQL, "told_today"), key=message.key):
+            return 0
+        audit.write(store, "digest.told", message.key, "psflow")
+        send(config.channels[standing.team], message)
+    return 1
 
 
 def _standing(config: Config, team: str, row: Row | None, batches: list[Row]) -> Standing:
     counts = row or {"exceptions": 0, "overdue": 0, "unassigned": 0, "oldest": Decimal(), "at_risk": []}
     at_risk = {currency: Decimal(amount) for amount, currency in counts["at_risk"]}
-    waiting = tuple(b for b in batches if any(team in p.teams for p in config.people_who_may(b["step"])))
+    waiting = tuple(b for b in batches if any(team in p.teams for p in _asked(config, b)))
     return Standing(
         team, counts["exceptions"], counts["overdue"], counts["unassigned"], counts["oldest"], at_risk, waiting
     )
+
+
+def _asked(config: Config, batch: Row) -> tuple[Person, ...]:
+    return config.people_who_may(batch["step"], batch["legal_entity_id"])
 
 
 def _money(store: Store, amounts: dict[str, Decimal]) -> str:

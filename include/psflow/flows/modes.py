@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psflow.config import Config, Mode
+from psflow.config import Config, Mode, Person
+from psflow.errors import NeedsReview
+from psflow.store import audit
 from psflow.store.connection import Store
 
 
@@ -34,10 +36,19 @@ def told(withheld: dict[str, Mode]) -> str:
     return "; ".join(parts)
 
 
-def release(store: Store, keys: Sequence[str], person: str) -> int:
-    """Let proposed effects out under a person's name; returns how many were waiting. The next run sends them."""
+def release(store: Store, keys: Sequence[str], by: Person) -> int:
+    """
+    Let proposed effects out under a person's name; return how many were waiting. The next run sends them.
+
+    Raises NeedsReview without the duty `release`.
+    """
+    if "release" not in by.may:
+        raise NeedsReview(f"{by.airflow_user} may not let effects out; see may under people in psflow.yaml")
     with store.transaction("effect.release"):
-        return store.run(_RELEASE, keys=list(keys), person=person)
+        released = store.rows(_RELEASE, keys=list(keys), person=by.person)
+        for row in released:
+            audit.write(store, "effect.released", row["effect_key"], by.person)
+    return len(released)
 
 
 _OPEN = """
@@ -49,10 +60,7 @@ left join core.contract on contract.engagement_id = effect.engagement_id
 where effect_key = any(%(keys)s) and effect.state <> 'done'
 """
 _RELEASE = """
-with released as (
-    update ops.effect set released_by = %(person)s, released_at = clock_timestamp()
-    where effect_key = any(%(keys)s) and released_at is null and state <> 'done'
-    returning effect_key
-)
-insert into ops.audit (actor, action, subject) select %(person)s, 'effect.released', effect_key from released
+update ops.effect set released_by = %(person)s, released_at = clock_timestamp()
+where effect_key = any(%(keys)s) and released_at is null and state <> 'done'
+returning effect_key
 """

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 from psflow.config import Config
 from psflow.errors import GateFailed
 from psflow.flows.gate import judge
-from psflow.flows.reading import findings, keep_raw
+from psflow.flows.reading import again, findings, keep_raw, uncorrected
 from psflow.gates.suite import Gate
-from psflow.store import crosswalk, exceptions, gate_runs
+from psflow.store import crosswalk, dead_letters, exceptions, gate_runs
 from psflow.store.connection import Store, sql
-from psflow.systems.ports import BadRow, ExpensePage, Psa, TimePage
+from psflow.systems.ports import BadRow, ExpensePage, Page, Psa, TimePage
 
 Kind = Literal["time_entry", "expense_entry"]
 _FEW, _SHARE = 20, 10  # more missing at once than this many, and than a tenth of all, is not believed
@@ -60,18 +61,27 @@ def _load(
     read, bad, folder = 0, list[BadRow](), f"warehouse.time_expense.{kind}"
     with store.transaction("time_expense.load"):
         store.run(sql(folder, "staging"))
+        asked = dead_letters.waiting(store, psa.key, psa.instance, kind)
         with store.copy(sql(folder, "copy")) as stream:
-            for page in pages:
+            every: Iterator[Page[Any] | TimePage | ExpensePage] = chain((again(psa, kind, row) for row in asked), pages)
+            for page in every:
                 for row in page.rows:
                     stream.write_row(row)
                 read += len(page.rows)
                 bad += page.bad
         store.run("analyze entry_staging")
+        _alone(store)
         merged = store.row(sql(folder, "merge"), system=psa.key, instance=psa.instance) or {}
         _set_aside(store, config, psa, kind, bad)
+        dead_letters.ended(store, asked)
         if merged["read_to"]:
             crosswalk.read_to(store, psa, kind, merged["read_to"])
     return {"read": read, "changed": merged["changed"], "out_of_shape": len(bad)}
+
+
+def _alone(store: Store) -> None:
+    """Wait for whoever numbers versions of entries, or be it, until the transaction ends."""
+    store.run("select pg_advisory_xact_lock(hashtext('psflow.time_expense'))")
 
 
 def _find_gone(
@@ -86,6 +96,7 @@ def _find_gone(
     found = store.row(sql(folder, "missing"), **read) or {}
     if found["missing"] <= max(_FEW, found["known"] // _SHARE):
         with store.transaction("time_expense.gone"):
+            _alone(store)
             exceptions.resolve(store, "record", kind, ["*"])
             return store.run(sql(folder, "gone"), **read)
     said = (
@@ -101,7 +112,7 @@ def _find_gone(
 
 def _set_aside(store: Store, config: Config, psa: Psa, kind: Kind, bad: list[BadRow]) -> None:
     keep_raw(store, psa, kind, [(b.record_id, b.payload) for b in bad])
-    exceptions.open_all(store, config, findings(psa, kind, bad))
+    exceptions.open_all(store, config, findings(psa, kind, uncorrected(store, psa, kind, bad)))
     store.run(sql(f"warehouse.time_expense.{kind}", "readable_again"), system=psa.key)
 
 

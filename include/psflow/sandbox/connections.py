@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from psflow.sandbox.stack import Stack
+    from psflow.store.seal import Seal
 
 
 def connect(stack: Stack) -> None:
@@ -16,6 +17,7 @@ def connect(stack: Stack) -> None:
     stack.airflow.api().put_connections(
         [
             _database(stack.database_url("psflow_app")),
+            _audit(stack.seal()),
             {
                 "connection_id": "psflow_salesforce",
                 "conn_type": "psflow_salesforce",
@@ -55,6 +57,11 @@ def connect(stack: Stack) -> None:
             },
         ]
     )
+
+
+def _audit(seal: Seal) -> dict[str, Any]:
+    extra = json.dumps({"anchor": str(seal.anchor)})
+    return {"connection_id": "psflow_audit", "conn_type": "generic", "password": seal.key, "extra": extra}
 
 
 def _database(url: str) -> dict[str, Any]:

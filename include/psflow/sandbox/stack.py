@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -25,9 +26,10 @@ from psflow.sandbox import tryton
 from psflow.sandbox.airflow import COMPONENTS, Airflow
 from psflow.sandbox.connections import connect
 from psflow.sandbox.postgres import Postgres, Server, server
-from psflow.sandbox.processes import end, leaders, marked
+from psflow.sandbox.processes import end, kept, leaders, marked
 from psflow.sandbox.tryton import TrytonServer
 from psflow.sandbox.vendors import VENDORS, Vendor, Vendors
+from psflow.store.seal import Seal
 from psflow.warehouse import migrate
 
 DATABASES = {"psflow": "psflow", "airflow": "airflow", "tryton": tryton.OWNER}  # name -> role that owns it
@@ -77,6 +79,12 @@ class Stack:
         """URL of the business database as the role that flows run as, `psflow_finance` that reads, or `psflow`."""
         return self.postgres.url("psflow", role)
 
+    def seal(self) -> Seal:
+        """Return what this stack's audit is written and checked with: a key of its own, and a file of its heads."""
+        folder = self.state / "audit"
+        secret: dict[str, str] = kept(folder / "key.json", lambda: {"key": secrets.token_hex(32)})
+        return Seal(secret["key"], folder / "anchor")
+
     def up(self, say: Callable[[str], None] = lambda _: None) -> None:
         """
         Start what does not run and wait until all of it answers; `say` hears each service that does.
@@ -106,7 +114,7 @@ class Stack:
         self.down()
         if isinstance(self.postgres, Postgres):
             self.postgres.remove()
-        for folder in ("airflow", "vendors", "tryton", "demo"):
+        for folder in ("airflow", "audit", "vendors", "tryton", "demo"):
             shutil.rmtree(self.state / folder, ignore_errors=True)
 
     def renew(self) -> None:
@@ -116,6 +124,7 @@ class Stack:
             self.postgres.start()
             for database in DATABASES:
                 self.postgres.drop_database(database)
+            shutil.rmtree(self.state / "audit", ignore_errors=True)  # a new database is a new chain
             self.vendors.reset()
             self.tryton.reset_faults()
             self.airflow.forget_logs()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -16,28 +17,35 @@ from psycopg.rows import DictRow, dict_row
 
 from psflow import crash
 from psflow.errors import ConfigurationError, TransientError
+from psflow.store import audit
+from psflow.store.seal import Entry, Seal
 
 Row = dict[str, Any]
 
 
+@cache
 def sql(package: str, name: str) -> LiteralString:
     """Return the text of a `.sql` file of this package, e.g. `sql("warehouse.billing", "candidates")`."""
     return files(f"psflow.{package}").joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
 class Store:
-    """An open business database. Statements take named parameters (`%(name)s`) and nothing else."""
+    """
+    An open business database. Statements take named parameters (`%(name)s`) and nothing else.
 
-    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+    `seal` is what its audit is written with; without one, that of the environment.
+    """
+
+    def __init__(self, connection: psycopg.Connection[DictRow], seal: Seal | None = None, url: str = "") -> None:
         self._connection = connection
+        self._url = url
+        self._seal = seal or Seal.of_environment()
+        self._entries = list[Entry]()
 
     @classmethod
-    def open(cls, url: str, region: str) -> Store:
+    def open(cls, url: str, region: str, seal: Seal | None = None) -> Store:
         """Connect and check the region. Raises TransientError when unreachable, ConfigurationError when foreign."""
-        try:
-            store = cls(psycopg.connect(url, row_factory=dict_row, application_name="psflow"))
-        except psycopg.OperationalError as error:
-            raise TransientError(f"the business database does not answer: {_first_line(error)}") from None
+        store = cls(_connection(url), seal, url)
         store.claim_region(region)
         return store
 
@@ -59,25 +67,46 @@ class Store:
 
     def close(self) -> None:
         """Drop what was not committed and disconnect."""
+        if "beside" in self.__dict__:
+            self.beside.close()
         self._connection.close()
+
+    @cached_property
+    def beside(self) -> Store:
+        """A second connection, for what must stay whatever becomes of this one's transaction; it closes with this."""
+        return Store(_connection(self._url), self._seal, self._url)
 
     @contextmanager
     def transaction(self, name: str) -> Iterator[None]:
-        """Keep what the block did, all or nothing. `name` names its two crash points."""
+        """Keep what the block did, all or nothing, its audit sealed last. `name` names its two crash points."""
         try:
             yield
+            head = audit.seal(self._connection, self._seal, self._entries)
             crash.point(f"{name}:before-commit")
         except BaseException:
             self._connection.rollback()
             raise
+        finally:
+            self._entries.clear()
         self._connection.commit()
         crash.point(f"{name}:after-commit")
+        if head and self._seal:
+            self._seal.keep(head)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo only this block when it fails, inside a transaction."""
-        with self._connection.transaction():
-            yield
+        noted = len(self._entries)
+        try:
+            with self._connection.transaction():
+                yield
+        except BaseException:
+            del self._entries[noted:]
+            raise
+
+    def note(self, entry: Entry) -> None:
+        """Keep an audit entry with the transaction; `store.audit.write` calls it."""
+        self._entries.append(entry)
 
     def rows(self, statement: LiteralString, /, **parameters: Any) -> list[Row]:
         """Return all rows as dicts."""
@@ -109,6 +138,13 @@ class Store:
         """Stream rows in through `COPY … FROM STDIN`."""
         with self._connection.cursor() as cursor, cursor.copy(statement) as stream:
             yield stream
+
+
+def _connection(url: str) -> psycopg.Connection[DictRow]:
+    try:
+        return psycopg.connect(url, row_factory=dict_row, application_name="psflow")
+    except psycopg.OperationalError as error:
+        raise TransientError(f"the business database does not answer: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

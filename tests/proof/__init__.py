@@ -1,0 +1,1 @@
+"""What psflow claims, shown: each `python -m tests.proof.<name>` ends with one line that has its denominator."""
