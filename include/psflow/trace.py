@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from psflow import wording
+from psflow.contracts.text import lines
 from psflow.errors import ConfigurationError
 from psflow.store.connection import Row, Store, sql
+from psflow.store.sight import EVERYTHING, Sight
+from psflow.systems.registry import registrations
 
 
-def find(store: Store, identifier: str) -> dict[str, list[str]]:
+def find(store: Store, identifier: str, sight: Sight = EVERYTHING) -> dict[str, list[str]]:
     """
     Return engagement -> the kinds of id that matched: a deal's, a project's, an hour's, an exception's, a vendor's …
 
     A number may be several things at once: every kind that matched is named.
     """
     found = defaultdict[str, list[str]](list)
-    for row in store.rows(sql("warehouse.trace", "find"), id=identifier.strip()):
+    for row in sight.rows(store, sql("warehouse.trace", "find"), id=identifier.strip()):
         found[row["engagement_id"]].append(row["kind"])
     return dict(found)
 
@@ -28,10 +32,27 @@ def history(store: Store, engagement_id: str) -> list[Row]:
     """
     Return everything that happened to an engagement, oldest first.
 
-    Each row is {at, system, kind, what, subject, says, who, was, became, link_kind, link_id}; the last two name the
-    record at the system's vendor.
+    Each row is {at, system, where, kind, what, subject, says, who, was, became, link_kind, link_id}: `where` is the
+    system's name, the last two name the record at its vendor.
     """
-    return store.rows(sql("warehouse.trace", "history"), engagement=engagement_id)
+    rows = store.rows(sql("warehouse.trace", "history"), engagement=engagement_id)
+    known = names()
+    worded = [row | {"where": known.get(row["system"], row["system"])} | _change(row) for row in rows]
+    return [row for row in worded if row["was"] or row["became"] or not row["before"]]
+
+
+def _change(row: Row) -> dict[str, str]:
+    """Return what was there before and what after, of fields that differ when both are known."""
+    before, after = row["before"], row["after"]
+    if before and after:
+        was, became = wording.difference(before, after)
+        return {"was": was, "became": became}
+    return {"was": wording.values(before or {}), "became": wording.values(after or {})}
+
+
+def names() -> dict[str, str]:
+    """Return system -> the name people know it by; a role stands in for a system that is not known yet."""
+    return {"psa": "PSA"} | {each.key: each.name for each in registrations()}
 
 
 def head(store: Store, engagement_id: str) -> Row:
@@ -68,21 +89,27 @@ def _print(engagement: Row, kinds: list[str], rows: list[Row]) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, 120)
     console.print(
-        f"[bold]{escape(engagement['engagement_id'])}[/bold] {escape(engagement['name'])} · "
-        f"{escape(engagement['customer_name'])} · {engagement['stage']}: {engagement['state']} · "
-        f"matched as {escape(', '.join(kinds))}",
+        f"[bold]{_shown(engagement['engagement_id'])}[/bold] {_shown(engagement['name'])} · "
+        f"{_shown(engagement['customer_name'])} · {engagement['stage']}: {engagement['state']} · "
+        f"matched as {_shown(', '.join(kinds))}",
         soft_wrap=True,
     )
     table = Table("when (UTC)", "where", "what", "of", "says", "who", box=None)
     for column in table.columns:
         column.overflow = "fold"  # an id that is cut cannot be looked up
     for row in rows:
-        cells = (row["system"], row["what"], row["subject"], "\n".join(_says(row)), row["who"] or "")
-        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", *map(escape, cells))
+        cells = (row["where"], row["what"], row["subject"], "\n".join(_says(row)), row["who"] or "")
+        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", *map(_shown, cells))
     console.print(table)
+
+
+def _shown(text: str) -> str:
+    """Return text of others as a console shows it: not read as markup, nor by the terminal."""
+    return markup.escape(lines(text))
 
 
 def _says(row: Row) -> list[str]:
     """Return what a row says, and what was there before and after, a line each."""
-    parts = {"": row["says"], "was ": row["was"], "now ": row["became"]}
+    now = "sends " if row["kind"] == "effect" else "now "
+    parts = {"": row["says"], "was ": row["was"], now: row["became"]}
     return [f"{label}{text}" for label, text in parts.items() if text]

@@ -16,6 +16,7 @@ from psflow.flows import activation
 from psflow.gates.suite import FailingRow
 from psflow.store import exceptions, workflow
 from psflow.store.exceptions import Finding
+from psflow.store.sight import EVERYTHING
 from tests.airflow.pages import Browse, browse, manager
 from tests.flows.conftest import Firm, PassGate
 
@@ -265,7 +266,7 @@ def test_what_customers_write_stays_text(browse: Browse, firm: Firm, text: str) 
         ])  # fmt: skip
     exceptions.comment(store, 1, "P-201", text)
     client = browse("paula")
-    found = exceptions.find(store, 1)["exception_id"]
+    found = workflow.exception(store, EVERYTHING, 1)["exception_id"]
     for path in ("/engagements", "/exceptions", f"/exceptions/{found}", "/trace?id=E-1001", "/gates"):
         page = read(client, path)
         assert_harmless(page, text)

@@ -12,6 +12,7 @@ from psflow.config import Config
 from psflow.store import exceptions, workflow
 from psflow.store.connection import Store
 from psflow.store.exceptions import Finding
+from psflow.store.sight import EVERYTHING
 from tests.airflow.pages import Browse, browse, manager
 from tests.flows.conftest import Firm
 
@@ -41,7 +42,7 @@ def send(
 
 def untouched(store: Store, number: int) -> bool:
     store.row("select 1")
-    row = exceptions.find(store, number)
+    row = workflow.exception(store, EVERYTHING, number)
     return (row["state"], row["assignee"]) == ("open", None) and not store.value("select count(*) from ops.audit")
 
 
@@ -225,6 +226,15 @@ def test_retry_goes_on_with_the_run_that_stopped(browse: Browse, firm: Firm, kno
     assert (status, says) == (200, "activation run E-1001.1 goes on where it failed")
     assert runs("activation")["E-1001.1"][1] == "queued"
     assert send(browse("petra"), number, "retry") == (409, "activation run E-1001.1 has no failed task to clear")
+
+
+def test_retry_of_a_deal_runs_the_sync_of_the_system_that_sent_it(browse: Browse, firm: Firm, known_dags: None) -> None:
+    firm.win(AccountId="001000000000099")
+    firm.sync()
+    (asked,) = firm.exceptions("record")
+    assert asked["entity"] == "deal"
+    status, says = send(browse("petra"), asked["exception_id"], "retry")
+    assert status == 200 and says.startswith("sync_salesforce runs as manual__")
 
 
 def test_a_rule_that_no_dag_looks_at_again_says_what_to_do(browse: Browse, store: Store, config: Config) -> None:

@@ -54,7 +54,8 @@ def test_a_deal_lost_while_it_is_activated_goes_to_a_person_and_no_further(firm:
     firm.win(**LOST)
     assert firm.sync()["restart"] == []
     engagement = run["engagement_id"]
-    told = f"{engagement} is activating, but its deal is no longer won; win it again in the CRM, or close its projects"
+    why = "its deal is no longer won: its projects are being closed; won again, it gets new ones"
+    told = f"{engagement} is activating, but {why}"
     assert deals(firm) == [("is_won", told)]
     firm.win()
     assert firm.sync()["restart"] == [run] and deals(firm) == []

@@ -7,6 +7,7 @@ import pytest
 from psflow import trace
 from psflow.flows import reconciliation
 from psflow.store import exceptions
+from psflow.store.exceptions import Finding
 from tests.flows.conftest import Firm
 
 
@@ -62,11 +63,11 @@ def test_the_history_tells_deal_effects_hours_gate_people_invoice_and_what_is_op
     told = {row["what"] for row in rows}
     assert told >= {
         "deal received", "deal changed", "now active", "effect registered", "effect done", "hours loaded",
-        "batch frozen", "gate passed", "submit approved", "approve approved", "invoice", "exception opened",
+        "batch frozen", "gate passed", "batch submitted", "batch approved", "invoice", "exception opened",
         "exception assigned",
     }  # fmt: skip
-    assert {row["system"] for row in rows} >= {"salesforce", "kantata", "tryton", "psa", "erp", "psflow"}
-    assert {row["who"] for row in rows} >= {"fiona (P-101)", "frank (P-102)", "P-101"}
+    assert {row["where"] for row in rows} == {"Salesforce", "Kantata OX", "Tryton", "psflow"}
+    assert {row["who"] for row in rows} == {"P-101", "P-102", None}
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
 
 
@@ -101,3 +102,35 @@ def test_the_printed_history_cuts_no_id(billed: Firm, capsys: pytest.CaptureFixt
     assert "E-1001 Rollout one · Acme" in printed and "matched as engagement" in printed
     assert "…" not in printed
     assert "please add the rate" in printed.replace("\n", " ") or "please add" in printed
+
+
+def test_money_has_its_currency_and_nothing_is_raw_json(firm: Firm) -> None:
+    firm.start()
+    firm.log(1)
+    firm.spend(2)
+    firm.load_time()
+    firm.load_expenses()
+    firm.bill()
+    firm.win(1, Amount=60000)
+    firm.sync()
+    rows = trace.history(firm.store, "E-1001")
+    (change,) = [row for row in rows if row["what"] == "deal changed"]
+    assert (change["was"], change["became"]) == ("Amount 50,000.00 USD", "Amount 60,000.00 USD")
+    (draft,) = [row for row in rows if row["says"] == "draft invoice"]
+    assert "expenses amount 100.55 USD, category Travel" in draft["became"]
+    assert "lines role Consultant, hours 1, amount 180.50 USD, hourly rate 180.50 USD" in draft["became"]
+    assert not [row for row in rows if "{" in f"{row['was']}{row['became']}" or "[" in f"{row['was']}{row['became']}"]
+
+
+def test_an_exception_of_an_expense_is_in_the_trace_and_puts_its_money_at_risk(firm: Firm) -> None:
+    firm.start()
+    firm.spend(2)
+    firm.load_expenses()
+    with firm.store.transaction("test"):
+        exceptions.open_all(firm.store, firm.config, [
+            Finding("expense_entry", "expense_entry", "2", "has_receipt", "no", "EX-03: has a receipt"),
+        ])  # fmt: skip
+    (found,) = firm.exceptions("expense_entry")
+    assert (found["engagement_id"], str(found["amount_at_risk"]), found["currency"]) == ("E-1001", "100.550", "USD")
+    (told,) = [row for row in trace.history(firm.store, "E-1001") if row["what"] == "exception opened"]
+    assert told["subject"].endswith("expense entry expense entry 2") and told["was"] == "has receipt no"

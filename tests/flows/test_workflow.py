@@ -44,6 +44,41 @@ def test_a_blocked_deal_names_the_team_of_its_oldest_exception_and_its_fix(firm:
     assert stands(firm)["next_step"] == firm.config.routing["legal_entity"].fix
 
 
+def test_a_blocked_deal_that_is_lost_asks_nobody_any_more(firm: Firm) -> None:
+    firm.win(Legal_Entity__c="Mars", Rate_Card__c="nowhere")
+    (run,) = firm.sync()["start"]
+    with pytest.raises(GateFailed):
+        activation.check(firm.store, firm.config, **run)
+    firm.win(Legal_Entity__c="Mars", Rate_Card__c="nowhere", StageName="Closed Lost", IsWon=False)
+    firm.sync()
+    assert firm.exceptions() == []
+    told = firm.store.rows("select what, comment from ops.exception_event where what <> 'opened'")
+    assert [tuple(row.values()) for row in told] == [("resolved", "deal lost")] * 2
+    assert where(firm) == ("activation", "closed", None)
+    assert stands(firm)["next_step"] == "the deal is lost; win it again to start over"
+    firm.win(Legal_Entity__c="Meridian US")
+    assert firm.sync()["restart"] == [run], "won again, it starts again"
+
+
+def test_a_won_deal_that_is_lost_before_its_activation_waits_for_nothing(firm: Firm) -> None:
+    firm.win()
+    firm.sync()
+    firm.win(StageName="Closed Lost", IsWon=False)
+    firm.sync()
+    assert where(firm) == ("activation", "closed", None)
+    firm.win()
+    firm.sync()
+    assert where(firm) == ("activation", "waiting", None)
+
+
+def test_a_deal_that_is_lost_after_its_activation_is_being_closed(firm: Firm) -> None:
+    firm.start()
+    firm.win(StageName="Closed Lost", IsWon=False)
+    firm.sync()
+    assert where(firm) == ("delivery", "running", None)
+    assert stands(firm)["next_step"] == "none: the deal is lost, what was created is being closed"
+
+
 def test_a_batch_waits_for_finance_twice_and_is_invoiced(firm: Firm) -> None:
     firm.start()
     firm.log(1)

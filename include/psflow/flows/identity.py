@@ -26,9 +26,14 @@ _LEGAL_FORMS = re.compile(
 class Undecided(NeedsReview):
     """A record looks like some of ours and nobody has said yet whether it is one of them."""
 
-    def __init__(self, entity: Entity, system: System, record_id: str, scores: Mapping[str, float]) -> None:
-        alike = ", ".join(sorted(scores))
-        super().__init__(f"{system.key} {entity} {record_id} looks like {alike}: say whether they are the same")
+    def __init__(
+        self, entity: Entity, system: System, record_id: str, name: str, scores: Mapping[str, float],
+        others: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        shown = {ours: f"{ours} “{other}”" for ours, other in others.items()} if entity == "customer" else {}
+        alike = ", ".join(shown.get(ours, ours) for ours in sorted(scores))
+        theirs = f"{record_id} “{name}”" if entity == "customer" else record_id  # no names of people in an error
+        super().__init__(f"{system.key} {entity} {theirs} looks like {alike}: say whether they are the same")
         self.propose = partial(matches.propose, entity=entity, system=system, record_id=record_id, scores=scores)
 
 
@@ -78,9 +83,10 @@ def _decided(store: Store, entity: Entity, system: System, record_id: str, name:
     said = matches.decided(store, entity, system, record_id)
     if same := [ours for ours, decision in said.items() if decision == "same"]:
         return same[0]
-    scores = alike(name, _others(store, entity, system))
+    others = _others(store, entity, system)
+    scores = alike(name, others)
     if waiting := {ours: score for ours, score in scores.items() if said.get(ours) is None}:
-        raise Undecided(entity, system, record_id, waiting)
+        raise Undecided(entity, system, record_id, name, waiting, others)
     return None
 
 

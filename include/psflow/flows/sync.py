@@ -15,6 +15,7 @@ from psflow.flows import identity
 from psflow.flows.activation import due
 from psflow.flows.reading import Counts, findings, noted, pull
 from psflow.flows.sync_people import save_person
+from psflow.rules.activation import GATES
 from psflow.store import crosswalk, exceptions, matches, ownership
 from psflow.store.connection import Store, sql
 from psflow.systems.ports import BadRow, Crm, Erp, FxRate, Psa, System
@@ -38,6 +39,7 @@ def _report_deals(store: Store, config: Config) -> None:
     found = [exceptions.Finding("record", "deal", **row) for row in store.rows(sql("warehouse.sync", "deal_findings"))]
     exceptions.open_all(store, config, found)
     exceptions.resolve_others(store, "record", "deal", [f.record_id for f in found])
+    store.run(sql("warehouse.sync", "lost_deals"), gates=list(GATES))
 
 
 def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:

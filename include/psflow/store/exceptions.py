@@ -16,6 +16,7 @@ from typing import Literal
 
 from psflow.config import Config, Rule
 from psflow.errors import NeedsReview
+from psflow.store import audit
 from psflow.store.connection import Row, Store, sql
 
 Action = Literal["assign", "comment", "retry", "waive", "resolve", "reopen"]
@@ -119,14 +120,6 @@ def reopen(store: Store, config: Config, exception_id: int, who: str, reason: st
         )  # fmt: skip
 
 
-def find(store: Store, exception_id: int) -> Row:
-    """Return one exception with its age. Raises NeedsReview when there is none."""
-    found = store.row("select * from ops.exception_age where exception_id = %(id)s", id=exception_id)
-    if found is None:
-        raise NeedsReview(f"there is no exception {exception_id}")
-    return found
-
-
 @contextmanager
 def _changed(store: Store, exception_id: int, who: str, action: Action, says: str) -> Iterator[None]:
     """Do a person's action, its event and its audit row in one transaction."""
@@ -136,11 +129,7 @@ def _changed(store: Store, exception_id: int, who: str, action: Action, says: st
             who=who, says=says,
         )  # fmt: skip
         yield
-        store.run(
-            "insert into ops.audit (actor, action, subject, detail) values (%(who)s, %(action)s, %(subject)s, "
-            "jsonb_build_object('comment', %(says)s::text))",
-            who=who, action=f"exception.{action}", subject=f"exception {exception_id}", says=says,
-        )  # fmt: skip
+        audit.write(store, f"exception.{action}", f"exception {exception_id}", who, {"comment": says})
 
 
 def _locked(store: Store, exception_id: int) -> Row:

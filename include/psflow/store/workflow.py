@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from psflow.errors import NeedsReview
 from psflow.store.connection import Row, Store, sql
+from psflow.store.sight import EVERYTHING, Sight
 
 MOST = 500  # rows a screen shows; `found` on each row says how many there are
 
 
-def engagements(store: Store, **filters: Any) -> list[Row]:
+def engagements(store: Store, sight: Sight = EVERYTHING, **filters: Any) -> list[Row]:
     """Return engagements (`ops.workflow_state`) by stage, state, team and q; None is not asked."""
-    return store.rows(sql("warehouse.workflow", "engagements"), **filters, limit=MOST)
+    return sight.rows(store, sql("warehouse.workflow", "engagements"), **filters, limit=MOST)
 
 
-def matrix(store: Store, *, team: str | None, q: str | None) -> dict[tuple[str, str], int]:
+def matrix(store: Store, sight: Sight = EVERYTHING, *, team: str | None, q: str | None) -> dict[tuple[str, str], int]:
     """Return (stage, state) -> number of engagements."""
-    found = store.rows(sql("warehouse.workflow", "matrix"), team=team, q=q)
+    found = sight.rows(store, sql("warehouse.workflow", "matrix"), team=team, q=q)
     return {(row["stage"], row["state"]): row["engagements"] for row in found}
 
 
-def exceptions(store: Store, **filters: Any) -> list[Row]:
+def exceptions(store: Store, sight: Sight = EVERYTHING, **filters: Any) -> list[Row]:
     """Return exceptions by state, team, rule, engagement, assignee, currency, overdue and older (days)."""
-    return store.rows(sql("warehouse.workflow", "exceptions"), **filters, limit=MOST)
+    return sight.rows(store, sql("warehouse.workflow", "exceptions"), **filters, limit=MOST)
 
 
-def teams(store: Store) -> list[Row]:
+def exception(store: Store, sight: Sight, exception_id: int) -> Row:
+    """Return one exception with its age. Raises NeedsReview when there is none to see."""
+    found = sight.rows(store, "select * from seen_exception where exception_id = %(id)s", id=exception_id)
+    if not found:
+        raise NeedsReview(f"there is no exception {exception_id}")
+    return found[0]
+
+
+def teams(store: Store, sight: Sight = EVERYTHING) -> list[Row]:
     """Return team -> open, overdue, unassigned, oldest (business days), at_risk ([amount, currency], …)."""
-    return store.rows(sql("warehouse.workflow", "teams"))
+    return sight.rows(store, sql("warehouse.workflow", "teams"))
 
 
 def events(store: Store, exception_id: int) -> list[Row]:
@@ -45,19 +55,22 @@ def candidates(store: Store, exception: Row) -> list[Row]:
     )
 
 
-def suites(store: Store) -> list[Row]:
+def suites(store: Store, sight: Sight = EVERYTHING) -> list[Row]:
     """Return each suite with its newest verdict and its counts of verdicts."""
-    return store.rows(sql("warehouse.workflow", "suites"))
+    return sight.rows(store, sql("warehouse.workflow", "suites"))
 
 
-def verdicts(store: Store, *, suite: str | None, verdict: str | None, batch: str | None) -> list[Row]:
+def verdicts(
+    store: Store, sight: Sight = EVERYTHING, *, suite: str | None, verdict: str | None, batch: str | None
+) -> list[Row]:
     """Return verdicts, newest first, with their new, known and fixed rows."""
-    return store.rows(sql("warehouse.workflow", "gates"), suite=suite, verdict=verdict, batch=batch, limit=MOST)
+    return sight.rows(store, sql("warehouse.workflow", "gates"), suite=suite, verdict=verdict, batch=batch, limit=MOST)
 
 
-def gate_run(store: Store, gate_id: int) -> Row | None:
-    """Return one verdict."""
-    return store.row("select * from ops.gate_run where gate_id = %(gate)s", gate=gate_id)
+def gate_run(store: Store, sight: Sight, gate_id: int) -> Row | None:
+    """Return one verdict, None when there is none to see."""
+    found = sight.rows(store, "select * from seen_gate where gate_id = %(gate)s", gate=gate_id)
+    return found[0] if found else None
 
 
 def checks(store: Store, gate_id: int) -> list[Row]:
@@ -69,9 +82,9 @@ def checks(store: Store, gate_id: int) -> list[Row]:
     )
 
 
-def failing(store: Store, gate_id: int, which: str | None = None, rule: str | None = None) -> list[Row]:
+def failing(store: Store, sight: Sight, gate_id: int, which: str | None = None, rule: str | None = None) -> list[Row]:
     """Return the values one verdict refused, each with its row; `which` is new, known, fixed or None for all."""
-    return store.rows(sql("warehouse.workflow", "gate_rows"), gate=gate_id, which=which, rule=rule)
+    return sight.rows(store, sql("warehouse.workflow", "gate_rows"), gate=gate_id, which=which, rule=rule)
 
 
 def run_again(store: Store, record_id: str) -> Row | None:

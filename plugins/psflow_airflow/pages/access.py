@@ -1,29 +1,58 @@
-"""Who may change what, and how a change must arrive."""
+"""Who sees what, who may change what, and how a change must arrive."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from psflow.config import Config, Person
+from psflow.config import Config, Duty, Person
 from psflow.errors import ConfigurationError
+from psflow.store.connection import Store
+from psflow.store.sight import Sight
+from psflow_airflow.operators.base import opened
 
 _MOST_BYTES = 16_384
 
 
 class Change(BaseModel):
-    """What a person sends: a comment, and a person to assign to."""
+    """What a person sends: a comment, a person to assign to, and which effect, dead letter or account it is about."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     comment: str = Field(default="", max_length=2000)
     to: str = Field(default="", max_length=200)
+    effect: str = Field(default="", max_length=400)
+    letter: str = Field(default="", max_length=400)
+    system: str = Field(default="", max_length=200)
+    instance: str = Field(default="", max_length=200)
+    text: str = Field(default="", max_length=200)
+
+
+def sight(policy: Config, user: BaseUser) -> Sight:
+    """Return what a login may see: what its person may; what is of no legal entity yet when it is nobody's."""
+    return Sight.of(policy, person(policy, user))
+
+
+def reading(request: Request, user: GetUserDep) -> Iterator[tuple[Store, Config, Sight]]:
+    """Yield the store, in a transaction that can only read and not for long, psflow.yaml, and what the user sees."""
+    with opened("psflow_db") as (store, policy):
+        store.run("set transaction read only")
+        store.run("set local statement_timeout = '15s'")
+        theirs = sight(policy, user)
+        request.state.sees = theirs.entities  # each page says so
+        yield store, policy, theirs
+
+
+Reading = Annotated[tuple[Store, Config, Sight], Depends(reading)]
+Number = Annotated[int, Path(ge=1, lt=2**63)]
+Text = Annotated[str | None, Query(max_length=200)]
 
 
 def may_start_runs(user: BaseUser, dag_id: str | None = None) -> bool:
@@ -67,13 +96,30 @@ def person(policy: Config, user: BaseUser) -> Person | None:
         return None
 
 
+def people(policy: Config) -> dict[str, str]:
+    """Return person -> how the pages name them."""
+    return {p.person: f"{p.airflow_user} ({p.person})" for p in policy.people}
+
+
 def why_not(policy: Config, user: BaseUser, team: str) -> str:
     """Return in a sentence why this user may not work on a team's exceptions; empty when they may."""
-    if not may_start_runs(user):
-        return "you may look and not change: ask for the Airflow role “user”"
     who = person(policy, user)
-    if who is None:
-        return f"Airflow user {user.get_id()!r} is no person in psflow.yaml; add it under people"
+    if who is None or not may_start_runs(user):
+        return _nobody(user)
     if team in who.teams or "exceptions" in who.may:
         return ""
     return f"this is {team}'s; you are in {', '.join(who.teams) or 'no team'}"
+
+
+def why_no_duty(policy: Config, user: BaseUser, duty: Duty) -> str:
+    """Return in a sentence why this user may not do what takes a duty; empty when they may."""
+    who = person(policy, user)
+    if who is None or not may_start_runs(user):
+        return _nobody(user)
+    return "" if duty in who.may else f"it takes the duty “{duty}”: see “may” under people in psflow.yaml"
+
+
+def _nobody(user: BaseUser) -> str:
+    if not may_start_runs(user):
+        return "you may look and not change: ask for the Airflow role “user”"
+    return f"Airflow user {user.get_id()!r} is no person in psflow.yaml; add it under people"

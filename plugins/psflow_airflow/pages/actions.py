@@ -7,22 +7,19 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi import APIRouter, Depends, HTTPException
 
 from psflow.config import Config, Person
 from psflow.errors import NeedsReview
-from psflow.store import exceptions, matches
+from psflow.store import exceptions, matches, workflow
 from psflow.store.connection import Row, Store
 from psflow.store.exceptions import Action
 from psflow.store.matches import Decision
 from psflow_airflow.operators.base import opened
 from psflow_airflow.pages import access, retry
-from psflow_airflow.pages.access import Change
+from psflow_airflow.pages.access import Change, Number
 
 router = APIRouter()
-Number = Annotated[int, Path(ge=1, lt=2**63)]
-
-
 User = Annotated[BaseUser, Depends(access.writer)]
 Sent = Annotated[Change, Depends(access.change)]
 
@@ -64,7 +61,7 @@ def _refusals() -> Iterator[None]:
 def _mine(store: Store, policy: Config, exception_id: int, user: BaseUser) -> tuple[Row, str]:
     """Return the exception and who the user is. Raises 404, and 403 when they may not work on it."""
     try:
-        row = exceptions.find(store, exception_id)
+        row = workflow.exception(store, access.sight(policy, user), exception_id)
     except NeedsReview as error:
         raise HTTPException(404, str(error)) from None
     if refusal := access.why_not(policy, user, row["owner_team"]):

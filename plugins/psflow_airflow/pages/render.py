@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,16 +10,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from psflow.trace import names
+from psflow.wording import money
+
 _UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60))
-
-
-def money(amount: Decimal | str | None, currency: str | None) -> str:
-    """Return e.g. `1,234.50 USD`; a dash when there is none."""
-    if amount is None:
-        return "\N{EN DASH}"
-    value = Decimal(amount)
-    places = max(2, -int(value.normalize().as_tuple().exponent))
-    return f"{value:,.{0 if currency == 'JPY' else places}f} {currency or ''}".strip()
 
 
 def utc(at: dt.datetime) -> str:
@@ -39,6 +32,12 @@ def ago(at: dt.datetime, now: dt.datetime) -> str:
     return "just now"
 
 
+def named(text: str) -> str:
+    """Return a message that begins with a system's key with the system's name instead."""
+    key, colon, rest = text.partition(":")
+    return f"{names().get(key, key)}{colon}{rest}"
+
+
 def query(**parameters: Any) -> str:
     """Return a query string of the parameters that are set, with its question mark."""
     kept = {name: value for name, value in parameters.items() if value not in (None, "", False)}
@@ -52,7 +51,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(money=money, utc=utc, ago=ago)
+_TEMPLATES.filters.update(money=money, utc=utc, ago=ago, named=named)
 _TEMPLATES.globals.update(query=query)
 
 
@@ -60,6 +59,7 @@ def page(request: Request, template: str, status_code: int = 200, **shown: Any) 
     """Render a template; `base` is where the app is mounted, `airflow` where Airflow is."""
     base = str(request.scope.get("root_path", ""))
     text = _TEMPLATES.get_template(template).render(
-        base=base, airflow=base.removesuffix("/psflow"), now=dt.datetime.now(dt.UTC), **shown
-    )
+        base=base, airflow=base.removesuffix("/psflow"), now=dt.datetime.now(dt.UTC),
+        sees=getattr(request.state, "sees", None), **shown,
+    )  # fmt: skip
     return HTMLResponse(text, status_code)

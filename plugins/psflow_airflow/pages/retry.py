@@ -17,7 +17,7 @@ def start(store: Store, policy: Config, row: Row, user: BaseUser) -> str:
     if row["state"] != "open":
         raise NeedsReview(f"exception {row['exception_id']} is {row['state']}: to retry it, reopen it first")
     stopped = workflow.run_again(store, row["record_id"]) if row["entity"] in ("effect", "invoice") else None
-    dag_id = stopped["dag_id"] if stopped else _dag(policy, row)
+    dag_id = stopped["dag_id"] if stopped else _dag(store, policy, row)
     if dag_id is None:
         raise NeedsReview(f"no DAG looks at rule {row['rule']} by itself: {row['fix']}")
     if not may_start_runs(user, dag_id):
@@ -27,8 +27,11 @@ def start(store: Store, policy: Config, row: Row, user: BaseUser) -> str:
     return _trigger(dag_id, user, f"exception {row['exception_id']}")
 
 
-def _dag(policy: Config, row: Row) -> str | None:
+def _dag(store: Store, policy: Config, row: Row) -> str | None:
     """Return the rule's DAG; a record that could not be read is read again by the sync of its system."""
+    if (row["rule"], row["entity"]) == ("record", "deal"):
+        system = store.value(_READ_FROM, deal=row["record_id"])
+        return f"sync_{system}" if system else None
     if row["rule"] == "record":
         is_work = row["entity"] in ("time_entry", "expense_entry")
         return "time_expense" if is_work else f"sync_{row['message'].partition(':')[0]}"
@@ -37,6 +40,11 @@ def _dag(policy: Config, row: Row) -> str | None:
     if row["rule"] == "match":
         return f"sync_{row['record_id'].partition(':')[0]}"
     return policy.routing[row["rule"]].dag
+
+
+_READ_FROM = """
+select system from raw.record where kind = 'opportunity' and record_id = %(deal)s order by received_at desc limit 1
+"""
 
 
 def _trigger(dag_id: str, user: BaseUser, note: str) -> str:

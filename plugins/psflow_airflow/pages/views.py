@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from psflow import trace
 from psflow.config import Config
 from psflow.errors import NeedsReview
-from psflow.store import exceptions as work
 from psflow.store import workflow
-from psflow.store.connection import Store
-from psflow_airflow.operators.base import opened
 from psflow_airflow.pages import access, links
-from psflow_airflow.pages.actions import Number
+from psflow_airflow.pages.access import Number, Reading, Text
 from psflow_airflow.pages.render import page, query
 
 router = APIRouter()
@@ -28,18 +24,6 @@ _PAGE_OF = {
     "activation": "engagements", "sync_salesforce": "engagements", "staffing": "exceptions?rule=staffing",
     "time_expense": "gates?suite=time_expense/time_entry", "billing": "gates?suite=billing/batch",
 }  # fmt: skip
-Text = Annotated[str | None, Query(max_length=200)]
-
-
-def reading() -> Iterator[tuple[Store, Config]]:
-    """Yield the store, in a transaction that can only read and not for long, and psflow.yaml."""
-    with opened("psflow_db") as (store, policy):
-        store.run("set transaction read only")
-        store.run("set local statement_timeout = '15s'")
-        yield store, policy
-
-
-Reading = Annotated[tuple[Store, Config], Depends(reading)]
 
 
 @router.get("/")
@@ -53,9 +37,9 @@ def engagements(
     request: Request, read: Reading, stage: Text = None, state: Text = None, team: Text = None, q: Text = None
 ) -> Response:
     """Show stage by state, and the engagements that fit."""
-    store, policy = read
+    store, policy, sight = read
     asked = {"stage": stage or None, "state": state or None, "team": team or None, "q": q or None}
-    counts = workflow.matrix(store, team=asked["team"], q=asked["q"])
+    counts = workflow.matrix(store, sight, team=asked["team"], q=asked["q"])
     totals = {
         "stage": {s: sum(n for (of, _), n in counts.items() if of == s) for s in STAGES},
         "state": {s: sum(n for (_, of), n in counts.items() if of == s) for s in STATES},
@@ -63,15 +47,15 @@ def engagements(
     }
     return page(
         request, "engagements.html", asked=asked, counts=counts, totals=totals, stages=STAGES, states=STATES,
-        rows=workflow.engagements(store, **asked), teams=_teams(policy), run=links.run,
+        rows=workflow.engagements(store, sight, **asked), teams=_teams(policy), run=links.run,
     )  # fmt: skip
 
 
 @router.get("/trace")
 def traced(request: Request, read: Reading, id: Text = None) -> Response:
     """One id of any system, and everything that happened to its engagement."""
-    store, policy = read
-    found = trace.find(store, id) if id else {}
+    store, policy, sight = read
+    found = trace.find(store, id, sight) if id else {}
     only = next(iter(found)) if len(found) == 1 else None
     rows = trace.history(store, only) if only else []
     vendors = links.Vendors(policy)
@@ -80,6 +64,7 @@ def traced(request: Request, read: Reading, id: Text = None) -> Response:
     return page(
         request, "trace.html", status_code=404 if id and not found else 200, id=(id or "").strip(), found=found,
         known=trace.KNOWN, heads={e: trace.head(store, e) for e in found}, only=only, rows=rows, run=links.run,
+        names=access.people(policy),
     )  # fmt: skip
 
 
@@ -97,29 +82,30 @@ def exceptions(
     older: Annotated[str | None, Query(pattern=r"^\d{0,4}(\.\d)?$")] = None,
 ) -> Response:
     """Show what is open by team, and the exceptions that fit."""
-    store, policy = read
+    store, policy, sight = read
     asked: dict[str, Any] = {
         "state": state, "team": team or None, "rule": rule or None, "engagement": engagement or None,
         "assignee": assignee or None, "currency": currency or None, "overdue": overdue,
         "older": Decimal(older) if older else None,
     }  # fmt: skip
     return page(
-        request, "exceptions.html", asked=asked, rows=workflow.exceptions(store, **asked), teams=workflow.teams(store),
-        rules=sorted(policy.routing), all_teams=_teams(policy), people=_people(policy), names=_names(policy),
+        request, "exceptions.html", asked=asked, rows=workflow.exceptions(store, sight, **asked),
+        teams=workflow.teams(store, sight),
+        rules=sorted(policy.routing), all_teams=_teams(policy), people=_people(policy), names=access.people(policy),
     )  # fmt: skip
 
 
 @router.get("/exceptions/{exception_id}")
 def exception(request: Request, read: Reading, user: GetUserDep, exception_id: Number) -> Response:
     """One exception: what is wrong, whose it is, what was done, and what can be done."""
-    store, policy = read
+    store, policy, sight = read
     try:
-        row = work.find(store, exception_id)
+        row = workflow.exception(store, sight, exception_id)
     except NeedsReview as error:
         raise HTTPException(404, str(error)) from None
     return page(
         request, "exception.html", row=row, events=workflow.events(store, exception_id), people=_people(policy),
-        candidates=workflow.candidates(store, row) if row["rule"] == "match" else [], names=_names(policy),
+        candidates=workflow.candidates(store, row) if row["rule"] == "match" else [], names=access.people(policy),
         refusal=access.why_not(policy, user, row["owner_team"]), me=access.person(policy, user),
     )  # fmt: skip
 
@@ -127,10 +113,10 @@ def exception(request: Request, read: Reading, user: GetUserDep, exception_id: N
 @router.get("/gates")
 def gates(request: Request, read: Reading, suite: Text = None, verdict: Text = None, batch: Text = None) -> Response:
     """Each suite's newest verdict, and the verdicts over time."""
-    store, _ = read
+    store, _, sight = read
     asked = {"suite": suite or None, "verdict": verdict or None, "batch": batch or None}
-    rows = workflow.verdicts(store, **asked)
-    return page(request, "gates.html", asked=asked, suites=workflow.suites(store), rows=rows)
+    rows = workflow.verdicts(store, sight, **asked)
+    return page(request, "gates.html", asked=asked, suites=workflow.suites(store, sight), rows=rows)
 
 
 @router.get("/gates/{gate_id}")
@@ -142,17 +128,17 @@ def gate(
     rule: Text = None,
 ) -> Response:
     """Show one verdict: what each check said, and the values it refused, each in its row."""
-    store, _ = read
-    verdict = workflow.gate_run(store, gate_id)
+    store, _, sight = read
+    verdict = workflow.gate_run(store, sight, gate_id)
     if verdict is None:
         raise HTTPException(404, f"there is no gate verdict {gate_id}")
-    every = workflow.failing(store, gate_id)
+    every = workflow.failing(store, sight, gate_id)
     counts = {
         "new": sum(not row["is_known"] for row in every),
         "known": sum(row["is_known"] for row in every),
         "fixed": sum(row["is_fixed"] for row in every),
     }
-    rows = workflow.failing(store, gate_id, show or None, rule or None) if show or rule else every
+    rows = workflow.failing(store, sight, gate_id, show or None, rule or None) if show or rule else every
     return page(
         request, "gate.html", gate=verdict, checks=workflow.checks(store, gate_id), rows=rows, counts=counts,
         show=show, rule=rule or "", total=len(every),
@@ -168,17 +154,13 @@ def of_dag(request: Request, dag_id: str) -> Response:
 @router.get("/run/{dag_id}/{run_id:path}")
 def of_run(request: Request, read: Reading, dag_id: str, run_id: str) -> Response:
     """Show the trace of what a run is about, else the page of its DAG: the tab on a run."""
-    if dag_id in ("activation", "billing") and trace.find(read[0], run_id):
+    if dag_id in ("activation", "billing") and trace.find(read[0], run_id, read[2]):
         return RedirectResponse(f"{request.scope.get('root_path', '')}/trace{query(id=run_id)}", 303)
     return of_dag(request, dag_id)
 
 
 def _teams(policy: Config) -> list[str]:
     return sorted({route.owner_team for route in policy.routing.values()})
-
-
-def _names(policy: Config) -> dict[str, str]:
-    return {p.person: f"{p.airflow_user} ({p.person})" for p in policy.people}
 
 
 def _people(policy: Config) -> list[tuple[str, str]]:

@@ -147,7 +147,7 @@ def trace(seen: Visit) -> str:
         page.get_by_role("button", name="Trace").click()
         page.wait_for_url(f"**/trace?id={TRACED}")
         systems = set(page.locator(".timeline .where").all_inner_texts())
-        lacking = {"salesforce", "kantata", "tryton", "float"} - systems
+        lacking = {"Salesforce", "Kantata OX", "Tryton", "Float"} - systems
         must(not lacking, f"nothing happened in {', '.join(sorted(lacking))}")
         links = page.locator(".timeline a[data-vendor]").count()
         must(page.locator("#invoice").count() == 1 and links >= 3, f"no invoice, or only {links} links to systems")
@@ -162,5 +162,5 @@ def _screens(page: Page) -> dict[str, str]:
     exception = blocking_exception(page)
     page.goto("/psflow/gates?verdict=held")
     gate = rows(page, "Verdicts over time").first.locator("th a").get_attribute("href")
-    screens = {name: f"/psflow/{name}" for name in ("engagements", "exceptions", "gates")}
+    screens = {name: f"/psflow/{name}" for name in ("engagements", "exceptions", "gates", "systems")}
     return screens | {"exception": exception, "gate": str(gate), "trace": f"/psflow/trace?id={TRACED}"}

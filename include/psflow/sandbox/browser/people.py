@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _HOSTILE = "</td><script>window.taken = 1</script><img src=x onerror='window.taken = 1'>{{ 7*7 }}"
 _ROUTES = (
-    "/", "/engagements", "/exceptions", "/exceptions/1", "/gates", "/gates/1", f"/trace?id={TRACED}",
+    "/", "/engagements", "/exceptions", "/exceptions/1", "/gates", "/gates/1", "/systems", "/deadletters",
+    f"/trace?id={TRACED}",
     "/dag/activation", f"/run/activation/{TRACED}.1", "/static/psflow.css",
 )  # fmt: skip
 

@@ -12,22 +12,24 @@ with invoiced as (
     from billing.counted_charge
     group by source, source_id, project_code, worked_on, currency
 ),
-gap as (
-    select earned.kind, earned.source_id, earned.load_id, earned.project_code, earned.worked_on, earned.currency, earned.missing,
-           earned.hours - case when earned.missing is null then coalesce(invoiced.hours, 0) else 0 end as hours,
-           earned.amount - coalesce(invoiced.amount, 0) as amount, false as is_held
+compared as (  -- both sides at once, whichever there is
+    select kind, source_id, project_code, worked_on, earned.load_id, earned.missing,
+           earned.currency, earned.hours, earned.amount, coalesce(not earned.is_opening, false) as is_earned,
+           invoiced.currency as invoiced_currency, coalesce(invoiced.hours, 0) as invoiced_hours,
+           coalesce(invoiced.amount, 0) as invoiced_amount
     from finance.earned_entry earned
-    left join invoiced using (kind, source_id, project_code, worked_on)
-    where not earned.is_opening and (earned.missing is not null or earned.amount <> coalesce(invoiced.amount, 0))
+    full join invoiced using (kind, source_id, project_code, worked_on)
+),
+gap as (
+    select kind, source_id, load_id, project_code, worked_on, currency, missing,
+           hours - case when missing is null then invoiced_hours else 0 end as hours,
+           amount - invoiced_amount as amount, false as is_held
+    from compared
+    where is_earned and (missing is not null or amount <> invoiced_amount)
     union all  -- invoiced, and not to be billed like that any more
-    select invoiced.kind, invoiced.source_id, null, invoiced.project_code, invoiced.worked_on, invoiced.currency, null,
-           -invoiced.hours, -invoiced.amount, false
-    from invoiced
-    where invoiced.amount <> 0
-      and not exists (select from finance.earned_entry earned
-                      where (earned.kind, earned.source_id, earned.project_code, earned.worked_on)
-                          = (invoiced.kind, invoiced.source_id, invoiced.project_code, invoiced.worked_on)
-                        and earned.missing is null and not earned.is_opening)
+    select kind, source_id, null, project_code, worked_on, invoiced_currency, null, -invoiced_hours, -invoiced_amount, false
+    from compared
+    where invoiced_amount <> 0 and not (is_earned and missing is null)
     union all  -- never passed the gate of its load: hours are said, money is not
     select 'time', time_entry_id, load_id, project_code, worked_on, null, null, minutes / 60.0, null, true
     from core.time_entry_head
@@ -46,26 +48,28 @@ batch as (
     join billing.batch using (batch_id)
     where batch.state in ('frozen', 'checked', 'submitted', 'approved')
     group by content.source, source_id
+),
+held as (
+    select distinct entity, record_id from ops.exceptions where state <> 'resolved' and rule = 'billing'
 )
 select gap.kind, gap.source_id, project.engagement_id, contract.legal_entity_id, gap.project_code, gap.worked_on,
        case when gap.missing is not null then 'no rate'
-            when gap.is_held or exists (
-                select from ops.exceptions held
-                where held.state <> 'resolved' and held.rule = 'billing'
-                  and ((held.entity = gap.kind || '_entry' and held.record_id = gap.source_id)
-                       or (held.entity = 'project' and held.record_id = gap.project_code))) then 'held'
+            when gap.is_held or held_entry.record_id is not null or held_project.record_id is not null then 'held'
             when gap.amount < 0 then 'credit'
             when exists (
                 select from billing.batch posted
-                join core.time_load load on load.load_id = gap.load_id and load.loaded_at > posted.frozen_at
                 where posted.legal_entity_id = contract.legal_entity_id and posted.state = 'posted'
+                  and load.loaded_at > posted.frozen_at
                   and gap.worked_on < (posted.period || '-01')::date + interval '1 month') then 'late'
             else 'waiting batch' end as reason,
        round(gap.hours, 4) as hours, gap.amount, coalesce(gap.currency, contract.currency) as currency, current_date - gap.worked_on as age_days, batch.batch_id
 from gap
 left join core.project using (project_code)
 left join core.contract using (engagement_id)
-left join batch using (kind, source_id);
+left join batch using (kind, source_id)
+left join held held_entry on (held_entry.entity, held_entry.record_id) = (gap.kind || '_entry', gap.source_id)
+left join held held_project on (held_project.entity, held_project.record_id) = ('project', gap.project_code)
+left join core.time_load load using (load_id);
 comment on column finance.unbilled_entry.kind is 'time or expense.';
 comment on column finance.unbilled_entry.source_id is 'The entry as the PSA knows it.';
 comment on column finance.unbilled_entry.engagement_id is 'The won deal; null when the entry is on no project of ours.';

@@ -59,3 +59,4 @@ comment on column finance.utilization_weekly.worked_hours is 'All approved hours
 comment on column finance.utilization_weekly.capacity_hours is 'Denominator: hours of the work pattern on employed days less approved leave; null when a day has no pattern.';
 comment on column finance.utilization_weekly.utilization is 'Billable by capacity hours, a ratio; null when capacity is unknown or 0. For several people divide the sums.';
 comment on column finance.utilization_weekly.missing is 'What the ratio would need; null when it is there. A week without capacity and work has no row.';
+grant select on finance.utilization_weekly to psflow_pmo;

@@ -6,7 +6,7 @@ from core.opportunity deal
 where is_won and is_closed and not exists (select from core.engagement e where e.opportunity_id = deal.opportunity_id)
 union all
 select opportunity_id, 'is_won', 'false', engagement_id, engagement_id || ' is ' || state
-       || ', but its deal is no longer won; win it again in the CRM, or close its projects'
+       || ', but its deal is no longer won: its projects are being closed; won again, it gets new ones'
 from core.engagement
 join core.opportunity using (opportunity_id)
 join ops.workflow using (engagement_id, epoch)

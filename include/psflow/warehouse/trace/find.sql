@@ -1,7 +1,8 @@
 -- Which engagements an id belongs to, whoever gave it, and what kind of id it is.
 with asked as (
     select %(id)s::text as id, substring(%(id)s from '^#?([0-9]{1,18})$')::bigint as number
-)
+),
+found as (
 select 'engagement' as kind, engagement_id from asked join core.engagement on id = engagement_id
 union
 select 'deal', engagement_id from asked join core.engagement on id in (opportunity_id, left(opportunity_id, 15))
@@ -43,4 +44,5 @@ join core.project on (kind = 'project' and project_code in (entity_id, regexp_re
                   or (kind = 'customer' and customer_id = entity_id)
 union
 select 'record in ' || system, engagement_id from asked join ops.effect on id = external_id where engagement_id is not null
-order by engagement_id, kind
+)
+select kind, engagement_id from found join seen_engagement using (engagement_id) order by engagement_id, kind

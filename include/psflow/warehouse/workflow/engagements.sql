@@ -1,6 +1,6 @@
 -- The engagements that fit the filters, those that need somebody first; a filter that is null is not asked.
 select *, count(*) over () as found
-from ops.workflow_state
+from seen_workflow
 where (%(stage)s::text is null or stage = %(stage)s)
   and (%(state)s::text is null or state = %(state)s)
   and (%(team)s::text is null or owner_team = %(team)s)

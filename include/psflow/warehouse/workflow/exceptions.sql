@@ -1,6 +1,6 @@
 -- The exceptions that fit the filters, the most urgent first; a filter that is null is not asked.
 select exception.*, deal.name, count(*) over () as found
-from ops.exception_age exception
+from seen_exception exception
 left join core.engagement on engagement.engagement_id = exception.engagement_id
 left join core.opportunity deal using (opportunity_id)
 where exception.state = %(state)s

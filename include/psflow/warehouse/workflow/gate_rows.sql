@@ -1,6 +1,6 @@
 -- Each value that one verdict refused, with the row it is in and the exception that somebody works on.
 select failing.*, coalesce(to_jsonb(hour), to_jsonb(spent), to_jsonb(line)) as record
-from ops.gate_failing failing
+from seen_failing failing
 left join (select time_entry_id, load_id, project_code, resource_id, billed_role, worked_on, minutes, is_approved, is_billable
            from core.time_entry) hour
     on failing.suite = 'time_expense/time_entry' and (hour.load_id::text, hour.time_entry_id) = (failing.batch_id, failing.record_id)

@@ -1,7 +1,7 @@
 -- Verdicts, newest first, with how many of their rows were new, known before, and are fixed since.
 with judged as (
     select gate.*, count(*) over () as found
-    from ops.gate_run gate
+    from seen_gate gate
     where (%(suite)s::text is null or suite = %(suite)s)
       and (%(verdict)s::text is null or verdict = %(verdict)s)
       and (%(batch)s::text is null or batch_id = %(batch)s)
@@ -13,7 +13,7 @@ from judged
 left join (
     select gate_id, count(*) filter (where not is_known) as new, count(*) filter (where is_known) as known,
            count(*) filter (where is_fixed) as fixed
-    from ops.gate_failing where gate_id in (select gate_id from judged)
+    from seen_failing where gate_id in (select gate_id from judged)
     group by gate_id
 ) failing using (gate_id)
 order by gate_id desc

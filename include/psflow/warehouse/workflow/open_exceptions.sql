@@ -9,7 +9,8 @@ with given as (
     order by rule, entity, record_id, field, ordinality desc
 ),
 worth as (
-    select given.rule, given.entity, given.record_id, given.field, given.value, given.message, given.engagement_id,
+    select given.rule, given.entity, given.record_id, given.field, given.value, given.message,
+           coalesce(given.engagement_id, spent.engagement_id) as engagement_id,
            given.owner_team, given.fix, given.due_days, coalesce(given.amount_at_risk, deal.amount, invoice.amount, hours.amount, spent.amount) as worth,
            case when given.amount_at_risk is not null then given.currency when deal.amount is not null then deal.currency
                 when invoice.amount is not null then invoice.currency when hours.amount is not null then hours.currency
@@ -27,11 +28,13 @@ worth as (
             and worked_on >= valid_from and (valid_to is null or worked_on <= valid_to)
         where given.entity = 'time_entry' and head.time_entry_id = given.record_id) hours on true
     left join lateral (
-        select amount, currency
+        select case when entry.currency ~ '^[A-Z]{3}$' then amount end as amount,
+               case when entry.currency ~ '^[A-Z]{3}$' and amount is not null then entry.currency end as currency,
+               engagement_id
         from core.expense_entry_head head
         join core.expense_entry entry on (entry.expense_entry_id, entry.version) = (head.expense_entry_id, head.latest_version)
-        where given.entity = 'expense_entry' and head.expense_entry_id = given.record_id and amount is not null
-          and currency ~ '^[A-Z]{3}$'
+        left join core.project using (project_code)
+        where given.entity = 'expense_entry' and head.expense_entry_id = given.record_id
     ) spent on true
 ),
 before as (

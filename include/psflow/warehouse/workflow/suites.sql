@@ -3,4 +3,4 @@ select distinct on (suite) suite, gate_id, verdict, checked_at, rows_held,
        count(*) filter (where verdict = 'passed') over (partition by suite) as passed,
        count(*) filter (where verdict = 'held') over (partition by suite) as held,
        count(*) filter (where verdict = 'failed') over (partition by suite) as failed
-from ops.gate_run order by suite, gate_id desc
+from seen_gate order by suite, gate_id desc

@@ -1,7 +1,7 @@
 -- What is open by team: how many, how many are overdue or nobody's, the oldest, and the money at risk by currency.
 -- A record that is wrong in two ways is worth its money once.
 with open as (
-    select * from ops.exception_age where state = 'open'
+    select * from seen_exception where state = 'open'
 ),
 money as (
     select owner_team, jsonb_agg(jsonb_build_array(amount::text, currency) order by currency) as at_risk
