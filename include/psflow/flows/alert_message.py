@@ -17,6 +17,8 @@ from html import escape
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
+from psflow.contracts.text import one_line
+
 Event = Literal["new", "escalated", "resolved"]
 MOST = 20  # records a message lists
 _LONGEST = 300
@@ -160,7 +162,7 @@ def _line(item: Item, base_url: str) -> _Line:
 
 def _plain(text: str) -> str:
     """Return one line without control and direction characters, not longer than a reader wants."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = one_line(text)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from psflow.config import Config, Step
-    from psflow.store.connection import Store
+    from psflow.store.connection import Row, Store
 
 _WAITS_FOR: dict[Step, str] = {"submit": "checked", "approve": "submitted"}
 _PAST: dict[Step, set[str]] = {
@@ -110,15 +110,27 @@ class BillingDecisionOperator(ApprovalOperator):
 
     def _ask(self, store: Store, config: Config) -> None:
         from psflow.flows.billing import find, summary
+        from psflow.store import duties
 
-        people = config.people_who_may(self.step)
-        if not people:
-            raise ConfigurationError(f"batch {self.batch_id} holds: psflow.yaml lets nobody {self.step}; see people")
-        self.assigned_users = [{"id": p.airflow_user, "name": p.airflow_user} for p in people]
         shown = find(store, self.batch_id) | summary(store, self.batch_id)
+        makers = duties.makers(store, self.batch_id)
+        people = [p for p in config.people_who_may(self.step, shown["legal_entity_id"]) if p.person not in makers]
+        if not people:
+            raise ConfigurationError(
+                f"batch {self.batch_id} holds: psflow.yaml lets nobody {self.step} one of {shown['legal_entity_id']} "
+                f"who has no stake in it; see people{''.join(f'; {p}: {why}' for p, why in makers.items())}"
+            )
+        self.assigned_users = [{"id": p.airflow_user, "name": p.airflow_user} for p in people]
         self.subject = f"{self.step.capitalize()} billing batch {self.batch_id}: {shown['totals']}"
-        self.body = _BODY.format(**shown)
+        self.body = body(shown)
         self.params = ParamsDict({"content_hash": _only(self.content_hash)})
+
+
+def body(shown: Row) -> str:
+    """Return what is decided on as Markdown, whatever characters are in it."""
+    from psflow.contracts.text import markdown
+
+    return _BODY.format(**{name: markdown(str(value)) for name, value in shown.items()})
 
 
 def _only(content_hash: str) -> Param:

@@ -14,7 +14,7 @@ _COLUMNS = ("project_code", "as_of", "hours", "amount", "currency")
 def opening_csv(projects: Mapping[str, str]) -> str:
     """Return the file's text; `projects` is deal number -> our project code."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a carriage return is not quoted by itself
     writer.writerow(_COLUMNS)
     for deal, opening in expected().openings.items():
         writer.writerow((projects[deal], opening.as_of, opening.hours, opening.amount, opening.currency))
