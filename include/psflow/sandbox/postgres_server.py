@@ -79,7 +79,7 @@ class Server:
         return urlunsplit(parts._replace(scheme="postgresql", netloc=f"{login}@{host}", path=f"/{database}"))
 
     def ensure_database(self, name: str, owner: str) -> None:
-        """Make a database and the role that owns it (see `ensure_role`), unless they exist."""
+        """Make a database and the role that owns it (see `ensure_role`), unless they exist; nobody else connects."""
         self.ensure_role(owner)
         try:
             with self._connect() as db:
@@ -87,6 +87,8 @@ class Server:
                     new = sql.SQL("CREATE DATABASE {} OWNER {} " + _NEW_DATABASE)
                     db.execute(new.format(sql.Identifier(name), sql.Identifier(owner)))
                     keep(self.folder / "databases.json", sorted({*self._databases, name}))
+                if self._made_here(name):
+                    db.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         except psycopg.Error as error:
             raise ConfigurationError(f"could not make database {name!r} owned by {owner!r}: {error}") from None
 
