@@ -28,7 +28,7 @@ from psflow.sandbox import fault_proxy, tryton_environment, tryton_seed
 from psflow.sandbox.meridian import exchange
 from psflow.sandbox.postgres import Server
 from psflow.sandbox.processes import COMPONENT, end, free_port, keep, kept, last_line, leaders, marked
-from psflow.systems.transport import Transport
+from psflow.systems.transport import ONCE, Transport
 from psflow.systems.tryton.rpc import Rpc
 
 _MARK = "PSFLOW_TRYTON"
@@ -149,7 +149,7 @@ class TrytonServer:
             )  # fmt: skip
 
     def _await(self, until: float) -> None:
-        transport = Transport("tryton", self.url, 10)
+        transport = Transport("tryton", self.url, 10, patience=ONCE)
         while time.monotonic() < until and self.running:
             try:
                 transport.read("POST", "/rpc/", json=_VERSION)
@@ -268,7 +268,8 @@ class TrytonServer:
         finally:
             secret.unlink()
         self._serve(wait_s)
-        transport = Transport("tryton", f"http://127.0.0.1:{self._ports['server']}", 60)
+        address = f"http://127.0.0.1:{self._ports['server']}"
+        transport = Transport("tryton", address, 60, patience=ONCE)  # the seed makes records by what is called a read
         tryton_seed.seed(Rpc(transport, self.database, *self.admin), passwords[self.login])
 
     def _tool(self, name: str, *options: Any) -> None:

@@ -27,9 +27,10 @@ from psflow.systems.transport import Proof, Reply, Transport
 _ROOT = "/services/data/v62.0"
 _PAGES = 100_000  # of 200 records at the least: more is a cursor that never ends
 _BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW")
+_LATER = tuple((status, code) for status in (400, 403, 409) for code in _BUSY)
 _PROOF = Proof(
     refused=((400, "errorCode"), (404, '"NOT_FOUND"'), (404, '"ENTITY_IS_DELETED"')),
-    not_applied=((401, ""), (429, ""), *((status, code) for status in (400, 403, 409) for code in _BUSY)),
+    not_applied=((401, ""), (429, ""), *_LATER),
 )
 _OBJECTS = {"customer": "Account", "opportunity": "Opportunity"}
 
@@ -163,7 +164,7 @@ class Salesforce:
 
     def _get(self, path: str, asked: dict[str, str] | None) -> Reply:
         try:
-            return self.transport.read("GET", path, params=asked, headers=self._headers())
+            return self.transport.read("GET", path, _LATER, params=asked, headers=self._headers())
         except Rejected as error:
             raise _refined(error, path) from None
 
@@ -178,11 +179,9 @@ class Salesforce:
         form = {"grant_type": "client_credentials"}
         try:  # a read: it changes nothing of ours and may be repeated
             reply = self.transport.read(
-                "POST", "/services/oauth2/token", data=form, headers={"Authorization": f"Basic {basic}"}
+                "POST", "/services/oauth2/token", _LATER, data=form, headers={"Authorization": f"Basic {basic}"}
             )
         except Rejected as error:
-            if any(word in str(error) for word in _BUSY):  # had enough of us; the login may be right
-                raise TransientError(f"{self.key}: sign-in put off: {error}", code=error.code) from None
             word = re.search(r'"error"\s*:\s*"(\w+)"', str(error))
             raise ConfigurationError(
                 f"{self.key}: sign-in refused ({word[1] if word else error.code}); check client id and secret "
@@ -227,11 +226,8 @@ def _cursor(url: str | None) -> str:
     return url
 
 
-def _refined(error: Rejected, what: str) -> Exception:
-    """Return the error by the vendor's code: some 4xx mean that nothing was done yet."""
+def _refined(error: Rejected, what: str) -> Rejected:
     found = re.search(r'"errorCode"\s*:\s*"(\w+)"', str(error))
     code = found[1] if found else error.code
-    if code in _BUSY:
-        return TransientError(f"salesforce: {what}: {code}")
     said = re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', str(error))
     return Rejected(f"salesforce: {what}: {code}: {said[1] if said else error}", code)
