@@ -165,9 +165,10 @@ class Airflow:
         return str(found[0]) if found else None
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        airflow = _WARM if name == "scheduler" else _AIRFLOW
         with self.log(name).open("ab") as log:
             return subprocess.Popen(
-                [*_AIRFLOW, name, *COMPONENTS[name]],
+                [*airflow, name, *COMPONENTS[name]],
                 env=self.environment() | {COMPONENT: name},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
@@ -212,6 +213,11 @@ class Airflow:
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AIRFLOW = [sys.executable, "-m", "airflow"]
+_WARM = [  # tasks are forks of the scheduler: what it has imported costs none of them its seconds; never our own code
+    sys.executable, "-c",
+    "import great_expectations, airflow.providers.http.hooks.http, airflow.providers.postgres.hooks.postgres\n"
+    "from airflow.__main__ import main\nmain()",
+]  # fmt: skip
 
 
 def _first_free(wanted: int) -> int:
