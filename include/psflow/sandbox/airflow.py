@@ -47,6 +47,7 @@ class Airflow:
         self.postgres = postgres
         self.project = project
         self.follows_schedules = True
+        self.patience_s = 0.0  # how long `api` waits for an answer while parts of this Airflow are down
 
     @property
     def url(self) -> str:
@@ -61,7 +62,7 @@ class Airflow:
 
     def api(self, user: str = "admin") -> AirflowApi:
         """Return the REST API as one of USERS."""
-        return AirflowApi(self.url, user, self.passwords[user])
+        return AirflowApi(self.url, user, self.passwords[user], patience_s=self.patience_s)
 
     def log(self, component: str) -> Path:
         """Return the file that a component's output goes to."""
@@ -84,6 +85,11 @@ class Airflow:
             keep(self.home / "port.json", _first_free(self._port))
             began, started = datetime.now(UTC), {name: self._spawn(name) for name in COMPONENTS}
         self._await(started, began, time.monotonic() + wait_s)
+
+    def revive(self) -> None:
+        """Start each component that does not run, beside those that do."""
+        for name in COMPONENTS.keys() - self.components().keys():
+            self._spawn(name)
 
     def stop(self, wait_s: float = 8) -> None:
         """End every process of this home, workers and tasks too: TERM, and after `wait_s` seconds KILL."""
@@ -145,7 +151,12 @@ class Airflow:
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _for_asyncpg(metadata),
+            # whoever dies here is missed within half a minute
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self.follows_schedules),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }

@@ -13,6 +13,7 @@ import requests
 from psflow.errors import Rejected, TransientError
 
 FINAL = {"success", "failed"}
+_LOGIN = "/auth/token"
 # Airflow 3.3 fails a task ("finished with state success, but its state is queued") when its answer arrives before the
 # scheduler has read the end of the asking half; no person is that quick, a script is
 SETTLE_S = 3
@@ -23,13 +24,15 @@ class AirflowApi:
     One user of one Airflow at `url` (`http://127.0.0.1:8080`).
 
     Raises Rejected with the HTTP status as its `code` when Airflow says no, TransientError when it does not answer.
+    What changes nothing is asked again for `patience_s` seconds before.
     """
 
-    def __init__(self, url: str, user: str, password: str, timeout_s: float = 30) -> None:
+    def __init__(self, url: str, user: str, password: str, timeout_s: float = 30, patience_s: float = 0) -> None:
         self.url = url
         self.user = user
         self._password = password
         self._timeout_s = timeout_s
+        self._patience_s = patience_s
         self._http = requests.Session()
         self._http.trust_env = False  # 127.0.0.1 needs no proxy, and ~/.netrc would replace the token
 
@@ -146,12 +149,20 @@ class AirflowApi:
     def _call(self, verb: str, path: str, **options: Any) -> Any:
         if "Authorization" not in self._http.headers:
             login = {"username": self.user, "password": self._password}
-            self._http.headers["Authorization"] = (
-                f"Bearer {self._send('POST', '/auth/token', json=login)['access_token']}"
-            )
+            self._http.headers["Authorization"] = f"Bearer {self._send('POST', _LOGIN, json=login)['access_token']}"
         return self._send(verb, f"/api/v2{path}", **options)
 
     def _send(self, verb: str, path: str, **options: Any) -> Any:
+        until = time.monotonic() + (self._patience_s if verb == "GET" or path == _LOGIN else 0)
+        while True:
+            try:
+                return self._sent(verb, path, **options)
+            except TransientError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.5)
+
+    def _sent(self, verb: str, path: str, **options: Any) -> Any:
         try:
             answer = self._http.request(verb, self.url + path, timeout=self._timeout_s, **options)
         except requests.RequestException as error:

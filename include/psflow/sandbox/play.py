@@ -49,7 +49,7 @@ class Play:
         """One run a deal: each becomes projects in three systems or is blocked and says why."""
         with self.tell.step("activation") as said:
             runs = [run["dag_run_id"] for run in self.api.runs("activation")]
-            ends = [self.api.wait("activation", run_id, wait_s=600) for run_id in runs]
+            ends = [self.api.wait("activation", run_id, wait_s=900) for run_id in runs]
             said.append(f"{ends.count('success')} active, {len(ends) - ends.count('success')} blocked")
         with self.tell.step("the same deal delivered twice") as said:
             self.stack.vendors.load("salesforce", meridian.crm_again())
@@ -141,7 +141,7 @@ class Play:
                 self._decide(run_id, step)
         return "; ".join(f"{run.legal_entity_id} {self._finish('billing', run_id)}" for run, run_id in runs.items())
 
-    def _decide(self, run_id: str, step: str, wait_s: float = 180) -> None:
+    def _decide(self, run_id: str, step: str, wait_s: float = 600) -> None:
         """Answer a required action as its person, once it is there, with the content hash that it shows."""
         until, actions = time.monotonic() + wait_s, list[dict[str, Any]]()
         while not actions:
@@ -159,7 +159,7 @@ class Play:
         return self._finish(dag, self.api.trigger(dag))
 
     def _finish(self, dag: str, run_id: str) -> str:
-        if self.api.wait(dag, run_id, wait_s=300) != "success":
+        if self.api.wait(dag, run_id, wait_s=900) != "success":
             raise DemoFailed(f"{dag} failed: {self._why(dag, run_id)}")
         return "; ".join(self._said(dag, run_id))
 

@@ -111,16 +111,16 @@ class TrytonServer:
         """Arm a fault (`fault_proxy.FAULTS`) for the next calls of a method, such as `model.account.invoice.create`."""
         fault_proxy.arm(self._faults, match, fault, times, hang_s, skip)
 
-    def plan_faults(self, seed: str, each: int = 3) -> dict[str, int]:
-        """Arm every fault `each` times, when the seed says; returns fault -> how often."""
-        return fault_proxy.plan(self._faults, f"tryton:{seed}", each)
+    def plan_faults(self, seed: str, burst: int = 0) -> dict[str, int]:
+        """Arm every fault (`weather.plan`); returns fault -> how often."""
+        return fault_proxy.plan(self._faults, f"tryton:{seed}", burst=burst)
 
     def reset_faults(self) -> None:
         """Forget armed faults and counters."""
         fault_proxy.reset(self._faults)
 
     def state(self) -> dict[str, Any]:
-        """Return requests forwarded and faults injected by kind."""
+        """Return requests forwarded, faults injected by kind, and how many struck where invoices are made."""
         return fault_proxy.state(self._faults)
 
     # -- processes
