@@ -199,6 +199,7 @@ class TrytonServer:
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
         text = f"[database]\nuri = {self.postgres.url('', OWNER)}\npath = {files}\n"
+        text += "[queue]\nworker = True\n"  # a posted invoice would wait to be printed; nobody prints here
         _write_secret(self._config, text)
 
     def _is_whole(self) -> bool:
