@@ -218,6 +218,16 @@ def test_a_write_with_an_expired_token_was_not_applied_and_works_the_next_time(
     assert crm.perform(update()) == WON
 
 
+def test_a_token_that_died_before_its_first_use_costs_a_read_a_new_one(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    salesforce_sandbox.arm("GET /services/data", "expired_token")
+    assert deals(crm) == []
+    salesforce_sandbox.arm("GET /services/data", "expired_token", 2)
+    with pytest.raises(TransientError, match="401"):
+        deals(crm)
+
+
 def test_a_missing_deal_is_rejected_with_the_vendors_code(crm: Salesforce) -> None:
     with pytest.raises(Rejected) as caught:
         crm.perform(update())

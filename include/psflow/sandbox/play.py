@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psflow.sandbox.stack import Stack
 
 FAULT_S = 4  # longer than any deadline of psflow.yaml's fast profiles would wait
-SYNCS = ("sync_bamboohr", "sync_kantata", "sync_float", "sync_tryton")
+SYNCS = (("sync_bamboohr", "sync_tryton"), ("sync_kantata",), ("sync_float",))  # people, then what refers to them
 SIGNERS = {"submit": "fiona", "approve": "frank"}
 
 
@@ -40,7 +40,7 @@ class Play:
     def master_data(self) -> None:
         """Read people, prices, hours and exchange rates, in the order of who may say what."""
         with self.tell.step("people, prices, hours, exchange rates") as said:
-            said += [f"{dag.removeprefix('sync_')}: {self._run(dag)}" for dag in SYNCS]
+            said += [told for dags in SYNCS for told in self._together(*dags)]
         with self.tell.step("sync_salesforce") as said:
             self.stack.vendors.arm("kantata", "POST /api/v1/workspaces", "timeout_after_commit")
             said.append(self._run("sync_salesforce"))
@@ -110,19 +110,19 @@ class Play:
                 said.append(self._run(dag))
 
     def again(self) -> None:
-        """Run every DAG once more: of the activations one that is active and the one that is blocked."""
-        for dag in (*SYNCS, "sync_salesforce"):
-            self._run(dag)
+        """
+        Run every DAG once more, many at a time: of the activations one that is active and the one that is blocked.
+        """
+        self._together("sync_salesforce", *(dag for dags in SYNCS for dag in dags))
         runs = {run["state"]: run["dag_run_id"] for run in self.api.runs("activation")}
         for run_id in runs.values():
             self.api.clear("activation", run_id)
+        self._together("time_expense", "staffing")
         for run_id in runs.values():
             self.api.wait("activation", run_id)
-        for dag in ("time_expense", "staffing"):
-            self._run(dag)
-        self._finish("billing", self._trigger(next(run for run in meridian.CORRECTIONS if run != meridian.WAITING)))
-        for dag in ("reconciliation", "metrics", "alerts", "digest"):
-            self._run(dag)
+        billing = self._trigger(next(run for run in meridian.CORRECTIONS if run != meridian.WAITING))
+        self._together("reconciliation", "metrics", "alerts", "digest")
+        self._finish("billing", billing)
 
     # -- billing
 
@@ -154,6 +154,10 @@ class Play:
         self.stack.airflow.api(SIGNERS[step]).answer("billing", run_id, step, "Approve", shown)
 
     # -- runs
+
+    def _together(self, *dags: str) -> list[str]:
+        started = {dag: self.api.trigger(dag) for dag in dags}
+        return [f"{dag.removeprefix('sync_')}: {self._finish(dag, run_id)}" for dag, run_id in started.items()]
 
     def _run(self, dag: str) -> str:
         return self._finish(dag, self.api.trigger(dag))

@@ -153,11 +153,10 @@ class Salesforce:
     # -- tokens
 
     def _read(self, path: str, asked: dict[str, str] | None) -> Reply:
-        fresh = self._token is None
         try:
             return self._get(path, asked)
         except TransientError as error:
-            if fresh or "answered 401" not in str(error):  # Transport's words for a status it calls transient
+            if error.code != "401":
                 raise
             self._token = None
             return self._get(path, asked)
