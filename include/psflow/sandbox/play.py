@@ -110,9 +110,7 @@ class Play:
                 said.append(self._run(dag))
 
     def again(self) -> None:
-        """
-        Run every DAG once more, many at a time: of the activations one that is active and the one that is blocked.
-        """
+        """Run every DAG once more, many at once; of the activations one that is active and the one that is blocked."""
         self._together("sync_salesforce", *(dag for dags in SYNCS for dag in dags))
         runs = {run["state"]: run["dag_run_id"] for run in self.api.runs("activation")}
         for run_id in runs.values():

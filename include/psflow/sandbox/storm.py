@@ -65,8 +65,10 @@ class Storm:
         timer = threading.Timer(after_s, self._kill, [part])
         if part:
             timer.start()
-        yield
-        timer.cancel()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _kill(self, part: str) -> None:
         pid = self.stack.postgres.pid if part == "postgres" else self.stack.airflow.components().get(part)
