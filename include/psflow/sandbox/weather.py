@@ -27,10 +27,7 @@ _REFUSED = ("throttle", "error_before")
 AFTER = {"error_after": 500, "slow_index": 500, "timeout_after_commit": 503}
 EACH = 3  # how often at the least every fault strikes that a vendor can make
 PLANS = {"weather": 0, "storm": 6}  # name -> refusals in a row: more than a read is tried, so that its task fails, too
-_GAP = {
-    "read": (3, 9),
-    "write": (0, 1),
-}  # requests that go through between two faults; a read starts again from page one
+_GAP = {"read": (1, 5), "write": (0, 1)}  # requests that go through between two faults
 
 
 class Armed(NamedTuple):
