@@ -36,6 +36,7 @@ USERS = {  # login -> role
     "admin": "admin", "engineer": "op", "paula": "viewer", "petra": "user", "fiona": "user", "frank": "user",
 }  # fmt: skip
 _HOME = "AIRFLOW_HOME"
+_UNUSED = "airflow_unused"  # the metadata database as it was when it was new
 
 
 class Airflow:
@@ -108,11 +109,15 @@ class Airflow:
             return False
 
     def migrate(self) -> None:
-        """Bring the metadata database to this Airflow, unless a stamp says that it is."""
+        """Bring the metadata database to this Airflow unless it is there; a new one is a copy of the first one made."""
         self.postgres.ensure_database("airflow", "airflow")
         stamp = self.home / "migrated.json"
-        wanted = [version("apache-airflow-core"), self._revision()]
-        if wanted[1] and kept(stamp, list) == wanted:
+        release, revision = version("apache-airflow-core"), self._revision()
+        was = kept(stamp, list)
+        if revision is None and was[:1] == [release] and self._revision(_UNUSED) == was[1]:
+            self.postgres.copy_database(_UNUSED, "airflow", "airflow")
+            return
+        if revision and was == [release, revision]:
             return
         with (self.home / "migrate.log").open("ab") as log:
             done = subprocess.run(
@@ -120,7 +125,9 @@ class Airflow:
             )
         if done.returncode:
             raise ConfigurationError(f"airflow db migrate failed; see {self.home / 'migrate.log'}")
-        keep(stamp, [wanted[0], self._revision()])
+        keep(stamp, [release, self._revision()])
+        if revision is None:
+            self.postgres.copy_database("airflow", _UNUSED, "airflow")
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of Airflow's processes; inherited Airflow and libpq settings are left out."""
@@ -167,11 +174,11 @@ class Airflow:
         found: int = kept(self.home / "port.json", lambda: _first_free(8080))
         return found
 
-    def _revision(self) -> str | None:
+    def _revision(self, database: str = "airflow") -> str | None:
         try:
-            with psycopg.connect(self.postgres.url("airflow", "airflow")) as db:
+            with psycopg.connect(self.postgres.url(database, "airflow")) as db:
                 found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, psycopg.OperationalError):  # empty, or not there
             return None
         return str(found[0]) if found else None
 
