@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from psflow.errors import PsflowError
+from psflow.errors import ConfigurationError, PsflowError
+from psflow.sandbox.postgres import Postgres
 
 if TYPE_CHECKING:
     from psflow.sandbox.stack import Stack
@@ -32,9 +33,13 @@ _LOOK_S = 1.0
 
 
 class Storm:
-    """What is killed in one demo: `killed` says how often each was."""
+    """What is killed in one demo: `killed` says how often each was. Raises ConfigurationError on a foreign Postgres."""
 
     def __init__(self, stack: Stack) -> None:
+        if not isinstance(stack.postgres, Postgres):
+            raise ConfigurationError(
+                "FAULTS=storm kills Postgres, and yours is not its to kill: unset PSFLOW_DATABASE_URL"
+            )
         self.stack = stack
         self._dead = dict.fromkeys(("scheduler", "api-server", "postgres"), 0)
         self._marker = stack.state / "demo" / "task_killed"
