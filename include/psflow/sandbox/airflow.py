@@ -88,8 +88,13 @@ class Airflow:
         self._await(started, began, time.monotonic() + wait_s)
 
     def revive(self) -> None:
-        """Start each component that does not run, beside those that do."""
+        """
+        Start each component that does not run, beside those that do.
+
+        What a dead one started ends first: workers of a killed scheduler hold its sessions, with the locks on its runs.
+        """
         for name in COMPONENTS.keys() - self.components().keys():
+            end(marked(_HOME, str(self.home), name), signal.SIGKILL)
             self._spawn(name)
 
     def stop(self, wait_s: float = 8) -> None:
