@@ -155,6 +155,7 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "32",  # or the last deals would wait for the first to end
             "AIRFLOW__CORE__MP_START_METHOD": "fork",
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
