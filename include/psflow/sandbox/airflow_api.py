@@ -24,7 +24,7 @@ class AirflowApi:
     One user of one Airflow at `url` (`http://127.0.0.1:8080`).
 
     Raises Rejected with the HTTP status as its `code` when Airflow says no, TransientError when it does not answer.
-    What changes nothing is asked again for `patience_s` seconds before.
+    Reads, triggers and answers are sent again for `patience_s` seconds before.
     """
 
     def __init__(self, url: str, user: str, password: str, timeout_s: float = 30, patience_s: float = 0) -> None:
@@ -63,8 +63,10 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> str:
         """Trigger a run and return its id. A run id that exists is Rejected with code 409."""
+        run_id = run_id or f"manual__{datetime.now(UTC).isoformat()}"  # ours, so that a lost answer makes no second run
         body = {"logical_date": None, "conf": conf or {}, "dag_run_id": run_id}
-        return str(self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
+        self._once("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG."""
@@ -122,7 +124,7 @@ class AirflowApi:
     ) -> None:
         """Answer a required action. Rejected 403 when this user is not assigned, 409 when it was answered before."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/{map_index}/hitlDetails"
-        self._call("PATCH", path, json={"chosen_options": [option], "params_input": params or {}})
+        self._once("PATCH", path, json={"chosen_options": [option], "params_input": params or {}})
 
     def clear(
         self, dag_id: str, run_id: str, task_ids: list[str] | None = None, *, only_failed: bool = False
@@ -137,6 +139,23 @@ class AirflowApi:
         action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
         if errors := self._call("PATCH", path, json={"actions": [action]})["create"]["errors"]:
             raise Rejected(f"Airflow {path}: {errors[0].get('error')}", str(errors[0].get("status_code", "")))
+
+    def _once(self, verb: str, path: str, **options: Any) -> None:
+        """Send what Airflow takes once, and again while it does not answer: a 409 then says that it had been taken."""
+        until, again = time.monotonic() + self._patience_s, False
+        while True:
+            try:
+                self._call(verb, path, **options)
+                return
+            except Rejected as error:
+                if again and error.code == "409":
+                    return
+                raise
+            except TransientError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.5)
+            again = True
 
     def _pages(self, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

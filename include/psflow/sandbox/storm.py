@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KILLS = {  # step of the story -> what dies, and how many seconds into it
     "activation": ("scheduler", 15.0),
-    "time_expense": ("api-server", 3.0),
+    "time_expense": ("api-server", 8.0),
     "billing 2026-10": ("postgres", 35.0),
 }
 POINT = "tryton.post_invoice:answered"
