@@ -17,7 +17,7 @@ def point(name: str) -> None:
 
 def _made(marker: str) -> bool:
     try:
-        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return False
     return True
