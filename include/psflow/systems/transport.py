@@ -156,7 +156,7 @@ class Transport:
             return reply
         said = f"{self.system}: {effect.key} answered {reply.status}: {_excerpt(reply, request)}"
         if _proves(reply, proof.not_applied):
-            raise TransientError(said, retry_after(reply))
+            raise TransientError(said, retry_after(reply), str(reply.status))
         if _proves(reply, proof.refused):
             raise Rejected(said, str(reply.status))
         raise UncertainOutcome(said)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -74,8 +75,10 @@ class Rpc:
         try:
             reply = self.transport.write(effect, "POST", self._path, _PROOF, headers=headers, data=body)
         except TransientError as error:
-            if "answered 401" in str(error):  # Transport's words for a status
+            if error.code == "401":
                 self._session = None
+            if error.code == "503":  # two companies post at once; the other is through in a moment
+                error.retry_after_s = error.retry_after_s or random.uniform(0.1, 0.4)
             raise
         return self._result(reply, f"{effect.key}: {method}", UncertainOutcome)
 
