@@ -255,7 +255,7 @@ def test_a_rejected_batch_is_a_red_run_and_nobody_is_asked_twice(
 
 
 def test_what_passes_by_itself_is_tried_again(run: Run, firm: Firm, capfd: pytest.CaptureFixture[str]) -> None:
-    firm.kantata.arm("GET /api/v1/users", "throttle")
+    firm.kantata.arm("GET /api/v1/users", "throttle", 4)  # as often as one read is tried
     assert run("sync_kantata") == {"pull": "success", "run": "success"}
     logged = "".join(capfd.readouterr())
     assert logged.count("Task failed with exception") == 1

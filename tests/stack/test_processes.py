@@ -1,14 +1,15 @@
-"""A program that was ended is wholly gone: its port can be taken at once."""
+"""A program that was ended is wholly gone: its port can be taken at once, and what it had started is found."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 
 import psutil
 
-from psflow.sandbox.processes import end, free_port
+from psflow.sandbox.processes import COMPONENT, end, free_port, marked
 
 # many threads and much memory: after the leader is a zombie, the others still hold the port for some milliseconds
 SERVER = """
@@ -33,3 +34,21 @@ def test_a_killed_server_leaves_its_port_free_when_end_returns() -> None:
         assert server.stdout.readline() == "up\n"
         end([psutil.Process(server.pid)], signal.SIGKILL, wait_s=5)
         assert free_port(port) == port
+
+
+def test_what_a_killed_part_had_started_is_found_by_the_parts_name() -> None:
+    ours = {"PSFLOW_TEST_HOME": str(os.getpid())}
+    worker = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    parts = {
+        part: subprocess.Popen(
+            [sys.executable, "-c", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | ours | {COMPONENT: part},
+        )
+        for part in ("scheduler", "triggerer")
+    }  # fmt: skip
+    started = {part: int((process.stdout or sys.stdin).readline()) for part, process in parts.items()}
+    parts["scheduler"].kill()
+    parts["scheduler"].wait()
+    left = marked("PSFLOW_TEST_HOME", ours["PSFLOW_TEST_HOME"], "scheduler")
+    assert [process.pid for process in left] == [started["scheduler"]]
+    end(marked("PSFLOW_TEST_HOME", ours["PSFLOW_TEST_HOME"]), signal.SIGKILL)

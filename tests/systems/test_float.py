@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,8 @@ import requests
 
 from psflow.contracts import VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError, UncertainOutcome
-from psflow.systems.float import REGISTRATION, rest
+from psflow.systems import transport
+from psflow.systems.float import REGISTRATION
 from psflow.systems.float.client import Float
 from psflow.systems.transport import Transport
 from tests.effects import open_effect
@@ -295,11 +297,11 @@ def test_a_read_waits_out_the_limit_of_the_minute(
     float_sandbox: Any, planner: Float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(rest.time, "sleep", slept.append)
+    monkeypatch.setattr(transport.time, "sleep", slept.append)
     float_sandbox.load({"tasks": [task(n) for n in range(1, 202)]})
     float_sandbox.arm("GET /v3/tasks", "throttle", 2)
     assert len(booked(planner)) == 201
-    assert slept == [1, 2]
+    assert [int(pause) for pause in slept] == [1, 2]
     float_sandbox.arm("GET /v3/tasks", "throttle", 9)
     with pytest.raises(TransientError, match="429"):
         booked(planner)
@@ -401,7 +403,7 @@ def test_a_write_whose_answer_was_lost_is_found_again_and_not_doubled(
     float_sandbox.arm(f"POST /v3/{what}", fault)
     with pytest.raises(UncertainOutcome):
         planner.perform(write)
-    rest.time.sleep(1)  # as long as the profile says it may take to land and to be seen
+    time.sleep(1)  # as long as the profile says it may take to land and to be seen
     made = planner.find(write) or planner.perform(write)
     assert planner.find(write) == made
     assert float_sandbox.state()["records"][what] == before + 1

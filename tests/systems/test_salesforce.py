@@ -235,6 +235,16 @@ def test_a_write_with_an_expired_token_was_not_applied_and_goes_once_more_with_a
     assert salesforce_sandbox.state()["writes"] == 1
 
 
+def test_a_token_that_died_before_its_first_use_costs_a_read_a_new_one(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    salesforce_sandbox.arm("GET /services/data", "expired_token")
+    assert deals(crm) == []
+    salesforce_sandbox.arm("GET /services/data", "expired_token", 2)
+    with pytest.raises(TransientError, match="401"):
+        deals(crm)
+
+
 def test_a_missing_deal_is_rejected_with_the_vendors_code(crm: Salesforce) -> None:
     with pytest.raises(Rejected) as caught:
         crm.perform(update())
@@ -271,10 +281,8 @@ def test_a_record_has_a_page(crm: Salesforce) -> None:
 def test_a_sign_in_that_is_put_off_is_tried_again_and_is_no_wrong_login(
     salesforce_sandbox: Any, crm: Salesforce
 ) -> None:
-    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle")
-    with pytest.raises(TransientError, match="sign-in put off"):
-        list(crm.customers(None))
+    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle", 3)
     assert list(crm.customers(None)) is not None
-    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle")
-    with pytest.raises(TransientError, match="sign-in put off"):
+    salesforce_sandbox.arm("POST /services/oauth2/token", "throttle", 4)
+    with pytest.raises(TransientError, match="REQUEST_LIMIT_EXCEEDED"):
         client(salesforce_sandbox).perform(update())

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 import pytest
 
 from psflow.errors import PsflowError, Rejected, TransientError, UncertainOutcome
-from psflow.systems.transport import Proof, Reply, Transport
+from psflow.systems.transport import ONCE, Patience, Proof, Reply, Transport
 from tests.effects import open_effect
 
 Vendor = Callable[..., str]
@@ -45,6 +46,32 @@ def _serve(listener: socket.socket, parts: tuple[bytes, ...], pause_s: float) ->
             except OSError:
                 return
             time.sleep(pause_s)
+
+
+@pytest.fixture
+def answers() -> Iterator[Callable[..., tuple[str, list[float]]]]:
+    """Give each request the next of these answers, the last one for good; return the base URL and when each came."""
+    listeners: list[socket.socket] = []
+
+    def serve(*replies: bytes) -> tuple[str, list[float]]:
+        listener, came = socket.create_server(("127.0.0.1", 0)), list[float]()
+        listeners.append(listener)
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1 << 16)
+                        came.append(time.monotonic())
+                        connection.sendall(replies[min(len(came), len(replies)) - 1])
+
+        threading.Thread(target=answer, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}", came
+
+    yield serve
+    for listener in listeners:
+        listener.close()
 
 
 def http(status: int, body: str = "", *headers: str) -> bytes:
@@ -105,7 +132,7 @@ def test_a_body_that_trickles_does_not_outlive_the_deadline(vendor: Vendor, leng
 def test_a_slow_read_may_be_tried_again_and_a_quick_one_is_whole(vendor: Vendor) -> None:
     slow = vendor(b"HTTP/1.1 200 OK\r\n", *([b"X-Pad: 1\r\n"] * 60), pause_s=TRICKLE_S)
     with pytest.raises(TransientError, match="failed"):
-        Transport("kantata", slow, DEADLINE_S).read("GET", "/x")
+        Transport("kantata", slow, DEADLINE_S, patience=ONCE).read("GET", "/x")
     quick = vendor(http(200, "whole")[:-3], b"ole", pause_s=TRICKLE_S)
     assert Transport("kantata", quick, DEADLINE_S).read("GET", "/x").body == b"whole"
 
@@ -197,3 +224,61 @@ def test_a_write_that_waited_too_long_for_its_turn_is_not_sent(vendor: Vendor) -
     transport = Transport("kantata", vendor(http(200)), DEADLINE_S, account=Slow())
     with pytest.raises(UncertainOutcome, match="nothing was sent"):
         transport.write(open_effect(send_before=time.monotonic() + 0.1), "POST", "/x")
+
+
+Answers = Callable[..., tuple[str, list[float]]]
+SHORT = Patience(tries=4, within_s=2, pause_s=0.01)
+
+
+def read(url: str, **asked: Any) -> Reply:
+    return Transport("kantata", url, DEADLINE_S, patience=SHORT).read("GET", "/x", **asked)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_read_that_failed_in_passing_is_sent_again_at_once(answers: Answers, status: int) -> None:
+    url, came = answers(http(status), b"", http(status), http(200, "whole"))  # b'': the line is closed on us
+    assert read(url).body == b"whole"
+    assert len(came) == 4
+
+
+def test_a_read_is_given_up_after_its_tries(answers: Answers) -> None:
+    url, came = answers(http(503))
+    with pytest.raises(TransientError, match="answered 503") as caught:
+        read(url)
+    assert (len(came), caught.value.code) == (4, "503")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, TransientError), (302, Rejected), (403, Rejected), (404, Rejected)]
+)
+def test_a_read_that_would_be_answered_the_same_again_is_sent_once(
+    answers: Answers, status: int, error: type[Exception]
+) -> None:
+    url, came = answers(http(status))
+    with pytest.raises(error, match=f"answered {status}"):
+        read(url)
+    assert len(came) == 1
+
+
+def test_a_vendor_says_itself_which_refusal_of_a_read_will_pass(answers: Answers) -> None:
+    url, came = answers(http(403, "LIMIT"), http(403, "LIMIT"), http(200))
+    assert read(url, later=((403, "LIMIT"),)).status == 200
+    assert len(came) == 3
+
+
+def test_a_short_retry_after_is_waited_for_and_a_long_one_left_to_the_task(answers: Answers) -> None:
+    url, came = answers(http(429, "", "Retry-After: 1"), http(200))
+    assert read(url).status == 200
+    assert came[1] - came[0] >= 1
+    url, came = answers(http(429, "", "Retry-After: 60"))
+    with pytest.raises(TransientError) as caught:
+        read(url)
+    assert (len(came), caught.value.retry_after_s) == (1, 60)
+
+
+def test_a_write_is_never_sent_again(answers: Answers) -> None:
+    for status in (429, 503):
+        url, came = answers(http(status))
+        with pytest.raises((TransientError, UncertainOutcome)):
+            Transport("kantata", url, DEADLINE_S, patience=SHORT).write(open_effect(), "POST", "/x")
+        assert len(came) == 1

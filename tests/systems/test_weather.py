@@ -26,12 +26,13 @@ from psflow.sandbox.vendor_app import plan
 from psflow.systems.bamboohr import sandbox as bamboohr
 from psflow.systems.kantata import sandbox as kantata
 from psflow.systems.salesforce import sandbox as salesforce
+from psflow.systems.transport import Patience
 from tests.systems.test_kantata import CARDS, client, create
 
 COMMON = {"throttle", "error_before"}
 LOST = {"error_after", "timeout_after_commit", "late_landing"}
 CAN = {
-    "salesforce": COMMON | LOST | {"expired_token", "partial_success"},
+    "salesforce": COMMON | LOST | {"expired_token"},  # no batches, so none is applied in part
     "kantata": COMMON | LOST | {"slow_index"},  # a bearer does not expire, and psflow sends no batches there
     "bamboohr": COMMON,  # only read
 }
@@ -72,6 +73,19 @@ def test_faults_of_one_match_strike_in_order_each_after_the_requests_it_spares(s
     assert shelf.take_fault("GET /b", "read") is None
     assert shelf.take_fault("GET /a", "read") == "error_before"
     assert shelf.state()["faults"] == {"throttle": 1, "error_after": 1, "error_before": 1}
+
+
+def test_a_storm_also_refuses_more_often_in_a_row_than_a_read_is_tried(shelf: Shelf) -> None:
+    planned = plan(shelf, bamboohr.DIALECT, "7", burst=weather.PLANS["storm"])
+    assert planned == dict.fromkeys(COMMON, weather.EACH + 6)
+    assert max(times for (times,) in shelf.db.execute("SELECT times FROM fault")) > Patience().tries
+
+
+def test_a_fault_that_struck_too_seldom_is_named() -> None:
+    planned = {"kantata": {"throttle": 3, "late_landing": 3}, "float": {"throttle": 3}}
+    struck = {"kantata": {"throttle": 3, "late_landing": 2}, "float": {}}
+    assert weather.short(planned, struck) == ["float throttle: 0 of 3", "kantata late_landing: 2 of 3"]
+    assert weather.short({"kantata": {"throttle": 3}}, struck) == []
 
 
 def test_a_file_of_an_older_sandbox_takes_a_plan(tmp_path: Path) -> None:
@@ -189,7 +203,9 @@ def test_the_plan_for_the_books_strikes_where_invoices_are_made_and_is_counted(b
             draft(address, timeout_s=0.3)
         with suppress(requests.RequestException):
             requests.post(address, json={"method": "model.party.party.create"}, timeout=0.3)
-    assert fault_proxy.state(file)["faults"] == planned
+    state = fault_proxy.state(file)
+    assert state["faults"] == planned
+    assert state["on_invoices"] == planned | {"error_before": 2}  # the third is a customer's
 
 
 def test_an_unknown_fault_is_refused(kantata_sandbox: Any) -> None:

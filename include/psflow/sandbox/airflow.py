@@ -36,6 +36,7 @@ USERS = {  # login -> role
     "admin": "admin", "engineer": "op", "paula": "viewer", "petra": "user", "fiona": "user", "frank": "user",
 }  # fmt: skip
 _HOME = "AIRFLOW_HOME"
+_UNUSED = "airflow_unused"  # the metadata database as it was when it was new
 
 
 class Airflow:
@@ -47,6 +48,7 @@ class Airflow:
         self.postgres = postgres
         self.project = project
         self.follows_schedules = True
+        self.patience_s = 0.0  # how long `api` waits for an answer while parts of this Airflow are down
 
     @property
     def url(self) -> str:
@@ -61,7 +63,7 @@ class Airflow:
 
     def api(self, user: str = "admin") -> AirflowApi:
         """Return the REST API as one of USERS."""
-        return AirflowApi(self.url, user, self.passwords[user])
+        return AirflowApi(self.url, user, self.passwords[user], patience_s=self.patience_s)
 
     def log(self, component: str) -> Path:
         """Return the file that a component's output goes to."""
@@ -85,6 +87,16 @@ class Airflow:
             began, started = datetime.now(UTC), {name: self._spawn(name) for name in COMPONENTS}
         self._await(started, began, time.monotonic() + wait_s)
 
+    def revive(self) -> None:
+        """
+        Start each component that does not run, beside those that do.
+
+        What a dead one started ends first: workers of a killed scheduler hold its sessions, with the locks on its runs.
+        """
+        for name in COMPONENTS.keys() - self.components().keys():
+            end(marked(_HOME, str(self.home), name), signal.SIGKILL)
+            self._spawn(name)
+
     def stop(self, wait_s: float = 8) -> None:
         """End every process of this home, workers and tasks too: TERM, and after `wait_s` seconds KILL."""
         end(marked(_HOME, str(self.home)), signal.SIGTERM, wait_s)
@@ -102,11 +114,15 @@ class Airflow:
             return False
 
     def migrate(self) -> None:
-        """Bring the metadata database to this Airflow, unless a stamp says that it is."""
+        """Bring the metadata database to this Airflow unless it is there; a new one is a copy of the first one made."""
         self.postgres.ensure_database("airflow", "airflow")
         stamp = self.home / "migrated.json"
-        wanted = [version("apache-airflow-core"), self._revision()]
-        if wanted[1] and kept(stamp, list) == wanted:
+        release, revision = version("apache-airflow-core"), self._revision()
+        was = kept(stamp, list)
+        if revision is None and was[:1] == [release] and self._revision(_UNUSED) == was[1]:
+            self.postgres.copy_database(_UNUSED, "airflow", "airflow")
+            return
+        if revision and was == [release, revision]:
             return
         with (self.home / "migrate.log").open("ab") as log:
             done = subprocess.run(
@@ -114,7 +130,9 @@ class Airflow:
             )
         if done.returncode:
             raise ConfigurationError(f"airflow db migrate failed; see {self.home / 'migrate.log'}")
-        keep(stamp, [wanted[0], self._revision()])
+        keep(stamp, [release, self._revision()])
+        if revision is None:
+            self.postgres.copy_database("airflow", _UNUSED, "airflow")
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of Airflow's processes; inherited Airflow and libpq settings are left out."""
@@ -137,8 +155,9 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "32",  # or the last deals would wait for the first to end
             "AIRFLOW__CORE__MP_START_METHOD": "fork",
-            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
@@ -146,7 +165,12 @@ class Airflow:
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _for_asyncpg(metadata),
+            # whoever dies here is missed within half a minute
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self.follows_schedules),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
@@ -157,18 +181,19 @@ class Airflow:
         found: int = kept(self.home / "port.json", lambda: _first_free(8080))
         return found
 
-    def _revision(self) -> str | None:
+    def _revision(self, database: str = "airflow") -> str | None:
         try:
-            with psycopg.connect(self.postgres.url("airflow", "airflow")) as db:
+            with psycopg.connect(self.postgres.url(database, "airflow")) as db:
                 found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, psycopg.OperationalError):  # empty, or not there
             return None
         return str(found[0]) if found else None
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        airflow = _WARM if name == "scheduler" else _AIRFLOW
         with self.log(name).open("ab") as log:
             return subprocess.Popen(
-                [*_AIRFLOW, name, *COMPONENTS[name]],
+                [*airflow, name, *COMPONENTS[name]],
                 env=self.environment() | {COMPONENT: name},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
@@ -213,6 +238,11 @@ class Airflow:
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AIRFLOW = [sys.executable, "-m", "airflow"]
+_WARM = [  # tasks are forks of the scheduler: what it has imported costs none of them its seconds; never our own code
+    sys.executable, "-c",
+    "import great_expectations, airflow.providers.http.hooks.http, airflow.providers.postgres.hooks.postgres\n"
+    "from airflow.__main__ import main\nmain()",
+]  # fmt: skip
 
 
 def _first_free(wanted: int) -> int:

@@ -13,6 +13,7 @@ import requests
 from psflow.errors import Rejected, TransientError
 
 FINAL = {"success", "failed"}
+_LOGIN = "/auth/token"
 # Airflow 3.3 fails a task ("finished with state success, but its state is queued") when its answer arrives before the
 # scheduler has read the end of the asking half; no person is that quick, a script is
 SETTLE_S = 3
@@ -23,13 +24,15 @@ class AirflowApi:
     One user of one Airflow at `url` (`http://127.0.0.1:8080`).
 
     Raises Rejected with the HTTP status as its `code` when Airflow says no, TransientError when it does not answer.
+    Reads, triggers and answers are sent again for `patience_s` seconds before.
     """
 
-    def __init__(self, url: str, user: str, password: str, timeout_s: float = 30) -> None:
+    def __init__(self, url: str, user: str, password: str, timeout_s: float = 30, patience_s: float = 0) -> None:
         self.url = url
         self.user = user
         self._password = password
         self._timeout_s = timeout_s
+        self._patience_s = patience_s
         self._http = requests.Session()
         self._http.trust_env = False  # 127.0.0.1 needs no proxy, and ~/.netrc would replace the token
 
@@ -60,8 +63,10 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> str:
         """Trigger a run and return its id. A run id that exists is Rejected with code 409."""
+        run_id = run_id or f"manual__{datetime.now(UTC).isoformat()}"  # ours, so that a lost answer makes no second run
         body = {"logical_date": None, "conf": conf or {}, "dag_run_id": run_id}
-        return str(self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
+        self._once("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG."""
@@ -119,7 +124,7 @@ class AirflowApi:
     ) -> None:
         """Answer a required action. Rejected 403 when this user is not assigned, 409 when it was answered before."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/{map_index}/hitlDetails"
-        self._call("PATCH", path, json={"chosen_options": [option], "params_input": params or {}})
+        self._once("PATCH", path, json={"chosen_options": [option], "params_input": params or {}})
 
     def clear(
         self, dag_id: str, run_id: str, task_ids: list[str] | None = None, *, only_failed: bool = False
@@ -135,6 +140,23 @@ class AirflowApi:
         if errors := self._call("PATCH", path, json={"actions": [action]})["create"]["errors"]:
             raise Rejected(f"Airflow {path}: {errors[0].get('error')}", str(errors[0].get("status_code", "")))
 
+    def _once(self, verb: str, path: str, **options: Any) -> None:
+        """Send what Airflow takes once, and again while it does not answer: a 409 then says that it had been taken."""
+        until, again = time.monotonic() + self._patience_s, False
+        while True:
+            try:
+                self._call(verb, path, **options)
+                return
+            except Rejected as error:
+                if again and error.code == "409":
+                    return
+                raise
+            except TransientError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.5)
+            again = True
+
     def _pages(self, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
@@ -146,12 +168,20 @@ class AirflowApi:
     def _call(self, verb: str, path: str, **options: Any) -> Any:
         if "Authorization" not in self._http.headers:
             login = {"username": self.user, "password": self._password}
-            self._http.headers["Authorization"] = (
-                f"Bearer {self._send('POST', '/auth/token', json=login)['access_token']}"
-            )
+            self._http.headers["Authorization"] = f"Bearer {self._send('POST', _LOGIN, json=login)['access_token']}"
         return self._send(verb, f"/api/v2{path}", **options)
 
     def _send(self, verb: str, path: str, **options: Any) -> Any:
+        until = time.monotonic() + (self._patience_s if verb == "GET" or path == _LOGIN else 0)
+        while True:
+            try:
+                return self._sent(verb, path, **options)
+            except TransientError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.5)
+
+    def _sent(self, verb: str, path: str, **options: Any) -> Any:
         try:
             answer = self._http.request(verb, self.url + path, timeout=self._timeout_s, **options)
         except requests.RequestException as error:

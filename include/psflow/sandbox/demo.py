@@ -3,8 +3,8 @@ The demo: a firm's two months from closed-won deals to tied-out invoices and pub
 
 It starts from nothing each time: business database, ERP, vendors and Airflow's history are made anew. The story is told
 (`play`), every number is compared with the firm's own plan (`differences`), people look at the pages if a browser is
-asked for (`browser`), and every DAG runs a second time. With FAULTS=weather each vendor fails in every way it can, and
-the numbers must be the same.
+asked for (`browser`), and every DAG runs a second time. With FAULTS=weather each vendor fails in every way it can, with
+FAULTS=storm (`storm`) processes are killed, too, and the numbers must be the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from rich.console import Console
@@ -22,11 +22,12 @@ from rich.markup import escape
 
 from psflow import config
 from psflow.errors import ConfigurationError
-from psflow.sandbox import differences, meridian, proof
+from psflow.sandbox import differences, meridian, proof, weather
 from psflow.sandbox.browser import checks
 from psflow.sandbox.browser.chromium import chromium
 from psflow.sandbox.play import FAULT_S, Play
 from psflow.sandbox.stack import Stack
+from psflow.sandbox.storm import Storm
 from psflow.sandbox.vendors import VENDORS
 
 _RECORDS = {
@@ -39,14 +40,24 @@ _RECORDS = {
 
 def run(once: bool, with_browser: bool = False) -> int:
     """Play the story, write summary.json and print it; return the exit code. Without `once` wait for Ctrl-C."""
-    stack, tell = Stack(), Teller()
+    faults = _faults()
+    stack = Stack()
+    storm = Storm(stack) if faults == "storm" else None
+    tell = Teller(storm)
     if with_browser:
         chromium()  # or say now that it is missing
     stack.airflow.follows_schedules = False  # the story starts each run itself, also at a quarter past
     caches = "warm" if stack.tryton.built else "cold"
     try:
-        _start(stack, tell)
-        failed = _report(stack, tell, {"caches": caches} | _play(stack, tell, with_browser))
+        planned = _start(stack, tell, faults)
+        with storm or nullcontext():
+            shown = _play(stack, tell, with_browser)
+        if faults:
+            shown |= {"faults": faults, "faults_planned": planned}
+            shown |= {"faults_short": weather.short(planned, shown["faults_injected"])}
+        if storm:
+            shown["killed"] = storm.killed
+        failed = _report(stack, tell, {"caches": caches} | shown)
         if not once:
             _wait(stack, tell)
     finally:
@@ -58,7 +69,8 @@ def run(once: bool, with_browser: bool = False) -> int:
 class Teller:
     """Progress as lines: what was done, what came of it, how long it took. A spinner only where a person looks."""
 
-    def __init__(self) -> None:
+    def __init__(self, storm: Storm | None = None) -> None:
+        self.storm = storm
         self.console = Console(highlight=False, soft_wrap=True)
         self.began = time.monotonic()
         self.steps: dict[str, float] = {}
@@ -68,15 +80,16 @@ class Teller:
         """Time one step; the block may append what came of it."""
         said: list[str] = []
         began = time.monotonic()
-        with self.console.status(escape(name)):
+        with self.console.status(escape(name)), self.storm.during(name) if self.storm else nullcontext():
             yield said
         took = time.monotonic() - began
         self.steps[name] = round(self.steps.get(name, 0) + took, 1)
         self.console.print(f"[green]ok[/green] {took:6.1f} s  {escape(name):<44} {escape('; '.join(said))}")
 
 
-def _start(stack: Stack, tell: Teller) -> None:
-    weather = _weather()
+def _start(stack: Stack, tell: Teller, faults: str) -> dict[str, dict[str, int]]:
+    """Start all of it with the firm's records, and return vendor -> fault -> how often it is planned."""
+    planned: dict[str, dict[str, int]] = {}
     config.load(stack.project / "psflow.yaml")  # before anything is forgotten
     with tell.step("make everything anew"):
         stack.renew()
@@ -86,23 +99,28 @@ def _start(stack: Stack, tell: Teller) -> None:
     with tell.step("the firm's records") as said:
         for vendor in VENDORS:
             stack.vendors.load(vendor, _RECORDS[vendor](), {"hang_s": FAULT_S})
-        if weather:
-            said += [f"{vendor} {_count(stack.vendors.plan(vendor, weather))}" for vendor in VENDORS]
-            said.append(f"tryton {_count(stack.tryton.plan_faults(weather))}")
+        if faults:
+            planned = _plan(stack, f"{faults} {os.environ.get('SEED', '1')}", weather.PLANS[faults])
+        said += [f"{vendor} {sum(kinds.values())} faults of {len(kinds)} kinds" for vendor, kinds in planned.items()]
         firm = meridian.current()
         said.append(f"{len(firm.deals)} deals, {len(firm.people)} people, {len(firm.entries)} time entries")
+    return planned
 
 
-def _weather() -> str | None:
-    """Return the seed of the fault plan when FAULTS asks for one. Raises ConfigurationError on a plan nobody knows."""
+def _faults() -> str:
+    """Return the fault plan that FAULTS names, or ''. Raises ConfigurationError on a plan nobody knows."""
     asked = os.environ.get("FAULTS", "")
-    if asked not in ("", "weather"):
-        raise ConfigurationError(f"FAULTS={asked}: no such fault plan; there is FAULTS=weather")
-    return f"weather {os.environ.get('SEED', '1')}" if asked else None
+    if asked not in ("", *weather.PLANS):
+        raise ConfigurationError(f"FAULTS={asked}: no such fault plan; there are {', '.join(weather.PLANS)}")
+    return asked
 
 
-def _count(planned: dict[str, int]) -> str:
-    return f"{sum(planned.values())} faults of {len(planned)} kinds"
+def _plan(stack: Stack, seed: str, burst: int) -> dict[str, dict[str, int]]:
+    """Arm the faults of every vendor; a lost answer and a late landing must strike where invoices are made, too."""
+    planned = {str(vendor): stack.vendors.plan(vendor, seed, burst) for vendor in VENDORS}
+    books = stack.tryton.plan_faults(seed, burst)
+    on_invoices = {fault: books[fault] for fault in ("timeout_after_commit", "late_landing")}
+    return planned | {"tryton": books, "tryton, invoices": on_invoices}
 
 
 def _play(stack: Stack, tell: Teller, with_browser: bool) -> dict[str, Any]:
@@ -147,7 +165,7 @@ def _report(stack: Stack, tell: Teller, summary: dict[str, Any]) -> list[str]:
     say = tell.console.print
     say(f"\n[bold]Summary[/bold] ({place})")
     for name, value in summary.items():
-        if name != "steps":
+        if name not in ("steps", "faults_planned"):
             say(f"  {name:<24} {escape(_text(value))}")
     for line in failed:
         say(f"[red]FAIL[/red] {escape(line)}")

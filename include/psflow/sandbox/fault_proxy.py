@@ -14,7 +14,6 @@ import asyncio
 import json
 import socket
 import struct
-from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -45,23 +44,23 @@ def arm(file: Path, match: str, fault: str, times: int = 1, hang_s: float = 10, 
         shelf.db.execute("INSERT OR REPLACE INTO setting VALUES ('hang_s', ?)", (json.dumps(hang_s),))
 
 
-def plan(file: Path, seed: str, each: int = 3) -> dict[str, int]:
-    """Arm every fault `each` times, when the seed says; returns fault -> how often."""
-    armed = weather.plan(_WHERE, seed, each)
+def plan(file: Path, seed: str, each: int = weather.EACH, burst: int = 0) -> dict[str, int]:
+    """Arm every fault (`weather.plan`), when the seed says; returns fault -> how often."""
+    armed = weather.plan(_WHERE, seed, each, burst)
     shelf = Shelf(file)
     with closing(shelf.db), shelf.db:
-        for match, fault, skip in armed:
-            shelf.arm(match, fault, skip=skip)
-    return dict(Counter(fault for _, fault, _ in armed))
+        shelf.arm_all(armed)
+    return weather.count(armed)
 
 
 def state(file: Path) -> dict[str, Any]:
-    """Return requests forwarded and faults injected by kind."""
+    """Return requests forwarded, faults injected by kind, and those of them that struck where invoices are made."""
     shelf = Shelf(file)
     with closing(shelf.db):
+        lost = shelf.struck(*_LOST)
         tally = dict(shelf.db.execute("SELECT name, n FROM tally"))
     faults = {name.removeprefix("fault:"): n for name, n in tally.items() if name.startswith("fault:")}
-    return {"requests": tally.get("requests", 0), "faults": faults}
+    return {"requests": tally.get("requests", 0), "faults": faults, "on_invoices": lost}
 
 
 def reset(file: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psflow.sandbox.stack import Stack
 
 FAULT_S = 4  # longer than any deadline of psflow.yaml's fast profiles would wait
-SYNCS = ("sync_bamboohr", "sync_kantata", "sync_float", "sync_tryton")
+SYNCS = (("sync_bamboohr", "sync_tryton"), ("sync_kantata",), ("sync_float",))  # people, then what refers to them
 SIGNERS = {"submit": "fiona", "approve": "frank"}
 
 
@@ -40,7 +40,7 @@ class Play:
     def master_data(self) -> None:
         """Read people, prices, hours and exchange rates, in the order of who may say what."""
         with self.tell.step("people, prices, hours, exchange rates") as said:
-            said += [f"{dag.removeprefix('sync_')}: {self._run(dag)}" for dag in SYNCS]
+            said += [told for dags in SYNCS for told in self._together(*dags)]
         with self.tell.step("sync_salesforce") as said:
             self.stack.vendors.arm("kantata", "POST /api/v1/workspaces", "timeout_after_commit")
             said.append(self._run("sync_salesforce"))
@@ -49,7 +49,7 @@ class Play:
         """One run a deal: each becomes projects in three systems or is blocked and says why."""
         with self.tell.step("activation") as said:
             runs = [run["dag_run_id"] for run in self.api.runs("activation")]
-            ends = [self.api.wait("activation", run_id, wait_s=600) for run_id in runs]
+            ends = [self.api.wait("activation", run_id, wait_s=900) for run_id in runs]
             said.append(f"{ends.count('success')} active, {len(ends) - ends.count('success')} blocked")
         with self.tell.step("the same deal delivered twice") as said:
             self.stack.vendors.load("salesforce", meridian.crm_again())
@@ -110,19 +110,17 @@ class Play:
                 said.append(self._run(dag))
 
     def again(self) -> None:
-        """Run every DAG once more: of the activations one that is active and the one that is blocked."""
-        for dag in (*SYNCS, "sync_salesforce"):
-            self._run(dag)
+        """Run every DAG once more, many at once; of the activations one that is active and the one that is blocked."""
+        self._together("sync_salesforce", *(dag for dags in SYNCS for dag in dags))
         runs = {run["state"]: run["dag_run_id"] for run in self.api.runs("activation")}
         for run_id in runs.values():
             self.api.clear("activation", run_id)
+        self._together("time_expense", "staffing")
         for run_id in runs.values():
             self.api.wait("activation", run_id)
-        for dag in ("time_expense", "staffing"):
-            self._run(dag)
-        self._finish("billing", self._trigger(next(run for run in meridian.CORRECTIONS if run != meridian.WAITING)))
-        for dag in ("reconciliation", "metrics", "alerts", "digest"):
-            self._run(dag)
+        billing = self._trigger(next(run for run in meridian.CORRECTIONS if run != meridian.WAITING))
+        self._together("reconciliation", "metrics", "alerts", "digest")
+        self._finish("billing", billing)
 
     # -- billing
 
@@ -141,7 +139,7 @@ class Play:
                 self._decide(run_id, step)
         return "; ".join(f"{run.legal_entity_id} {self._finish('billing', run_id)}" for run, run_id in runs.items())
 
-    def _decide(self, run_id: str, step: str, wait_s: float = 180) -> None:
+    def _decide(self, run_id: str, step: str, wait_s: float = 600) -> None:
         """Answer a required action as its person, once it is there, with the content hash that it shows."""
         until, actions = time.monotonic() + wait_s, list[dict[str, Any]]()
         while not actions:
@@ -155,11 +153,15 @@ class Play:
 
     # -- runs
 
+    def _together(self, *dags: str) -> list[str]:
+        started = {dag: self.api.trigger(dag) for dag in dags}
+        return [f"{dag.removeprefix('sync_')}: {self._finish(dag, run_id)}" for dag, run_id in started.items()]
+
     def _run(self, dag: str) -> str:
         return self._finish(dag, self.api.trigger(dag))
 
     def _finish(self, dag: str, run_id: str) -> str:
-        if self.api.wait(dag, run_id, wait_s=300) != "success":
+        if self.api.wait(dag, run_id, wait_s=900) != "success":
             raise DemoFailed(f"{dag} failed: {self._why(dag, run_id)}")
         return "; ".join(self._said(dag, run_id))
 

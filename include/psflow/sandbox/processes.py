@@ -92,12 +92,18 @@ def find(pid: int | None, marker: str) -> psutil.Process | None:
         return None
 
 
-def marked(name: str, value: str) -> list[psutil.Process]:
-    """Return the processes that have `name=value` in their environment, which everything they start inherits."""
+def marked(name: str, value: str, component: str | None = None) -> list[psutil.Process]:
+    """
+    Return the processes that have `name=value` in their environment, which everything they start inherits.
+
+    With `component`, only those of this part.
+    """
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
+            have = process.environ()
+            ours = have.get(name) == value and component in (None, have.get(COMPONENT))
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue

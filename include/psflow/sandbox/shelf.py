@@ -96,6 +96,16 @@ class Shelf:
         sql = "INSERT INTO fault (match, fault, times, skip) VALUES (?, ?, ?, ?)"
         self.db.execute(sql, (match, fault, times, skip))
 
+    def arm_all(self, faults: Iterable[tuple[str, str, int, int]]) -> None:
+        """Arm faults given as (match, fault, skip, times)."""
+        self.db.executemany("INSERT INTO fault (match, fault, skip, times) VALUES (?, ?, ?, ?)", faults)
+
+    def struck(self, match: str) -> dict[str, int]:
+        """Return fault -> how many of those armed for this match have struck to their end."""
+        return dict(
+            self.db.execute("SELECT fault, count(*) FROM fault WHERE match = ? AND times = 0 GROUP BY 1", (match,))
+        )
+
     def take_fault(self, request: str, kind: str = "") -> str | None:
         """
         Use up one armed fault that matches `METHOD /path` or the request's kind (read, write), or return None.

@@ -28,7 +28,7 @@ from psflow.sandbox import fault_proxy, tryton_environment, tryton_seed
 from psflow.sandbox.meridian import exchange
 from psflow.sandbox.postgres import Server
 from psflow.sandbox.processes import COMPONENT, end, free_port, keep, kept, last_line, leaders, marked
-from psflow.systems.transport import Transport
+from psflow.systems.transport import ONCE, Transport
 from psflow.systems.tryton.rpc import Rpc
 
 _MARK = "PSFLOW_TRYTON"
@@ -111,16 +111,16 @@ class TrytonServer:
         """Arm a fault (`fault_proxy.FAULTS`) for the next calls of a method, such as `model.account.invoice.create`."""
         fault_proxy.arm(self._faults, match, fault, times, hang_s, skip)
 
-    def plan_faults(self, seed: str, each: int = 3) -> dict[str, int]:
-        """Arm every fault `each` times, when the seed says; returns fault -> how often."""
-        return fault_proxy.plan(self._faults, f"tryton:{seed}", each)
+    def plan_faults(self, seed: str, burst: int = 0) -> dict[str, int]:
+        """Arm every fault (`weather.plan`); returns fault -> how often."""
+        return fault_proxy.plan(self._faults, f"tryton:{seed}", burst=burst)
 
     def reset_faults(self) -> None:
         """Forget armed faults and counters."""
         fault_proxy.reset(self._faults)
 
     def state(self) -> dict[str, Any]:
-        """Return requests forwarded and faults injected by kind."""
+        """Return requests forwarded, faults injected by kind, and how many struck where invoices are made."""
         return fault_proxy.state(self._faults)
 
     # -- processes
@@ -149,7 +149,7 @@ class TrytonServer:
             )  # fmt: skip
 
     def _await(self, until: float) -> None:
-        transport = Transport("tryton", self.url, 10)
+        transport = Transport("tryton", self.url, 10, patience=ONCE)
         while time.monotonic() < until and self.running:
             try:
                 transport.read("POST", "/rpc/", json=_VERSION)
@@ -199,6 +199,7 @@ class TrytonServer:
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
         text = f"[database]\nuri = {self.postgres.url('', OWNER)}\npath = {files}\n"
+        text += "[queue]\nworker = True\n"  # a posted invoice would wait to be printed; nobody prints here
         _write_secret(self._config, text)
 
     def _is_whole(self) -> bool:
@@ -268,7 +269,8 @@ class TrytonServer:
         finally:
             secret.unlink()
         self._serve(wait_s)
-        transport = Transport("tryton", f"http://127.0.0.1:{self._ports['server']}", 60)
+        address = f"http://127.0.0.1:{self._ports['server']}"
+        transport = Transport("tryton", address, 60, patience=ONCE)  # the seed makes records by what is called a read
         tryton_seed.seed(Rpc(transport, self.database, *self.admin), passwords[self.login])
 
     def _tool(self, name: str, *options: Any) -> None:

@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import json
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,8 +53,8 @@ class Dialect(Protocol):
     What a vendor's sandbox tells the shared part.
 
     It may also have `weather`: fault -> the matches where it strikes, for faults that not every vendor can make
-    (`slow_index`, `expired_token`, `partial_success`) or that strike elsewhere; () means never. And `read_only`: psflow
-    writes nothing there, so no write of its can be lost.
+    (`slow_index`, `expired_token`, `partial_success` where psflow sends batches) or that strike elsewhere; () means
+    never. And `read_only`: psflow writes nothing there, so no write of its can be lost.
     """
 
     routes: list[tuple[str, str, Handler]]
@@ -172,14 +171,13 @@ def arm(shelf: Shelf, match: str, fault: str, times: int = 1) -> None:
         shelf.arm(match, weather.NAMES[fault], times)
 
 
-def plan(shelf: Shelf, dialect: Dialect, seed: str, each: int = 3) -> dict[str, int]:
-    """Arm every fault this vendor can make `each` times; the seed decides when. Returns fault -> how often."""
+def plan(shelf: Shelf, dialect: Dialect, seed: str, each: int = weather.EACH, burst: int = 0) -> dict[str, int]:
+    """Arm every fault this vendor can make (`weather.plan`); the seed decides when. Returns fault -> how often."""
     where = weather.usual(writes=not getattr(dialect, "read_only", False)) | getattr(dialect, "weather", {})
-    armed = weather.plan({fault: places for fault, places in where.items() if places}, seed, each)
+    armed = weather.plan({fault: places for fault, places in where.items() if places}, seed, each, burst)
     with shelf.db:
-        for match, fault, skip in armed:
-            shelf.arm(match, fault, skip=skip)
-    return dict(Counter(fault for _, fault, _ in armed))
+        shelf.arm_all(armed)
+    return weather.count(armed)
 
 
 def _reset(shelf: Shelf, call: Call) -> Response:

@@ -121,13 +121,13 @@ class Vendors:
         with self._shelf(vendor) as shelf:
             vendor_app.arm(shelf, match, fault, times)
 
-    def plan(self, vendor: Vendor, seed: str, each: int = 3) -> dict[str, int]:
-        """Arm every fault this vendor can make `each` times, when the seed says; returns fault -> how often."""
+    def plan(self, vendor: Vendor, seed: str, burst: int = 0) -> dict[str, int]:
+        """Arm every fault this vendor can make (`weather.plan`); returns fault -> how often."""
         from psflow.sandbox import vendor_app
 
         dialect = importlib.import_module(f"psflow.systems.{vendor}.sandbox").DIALECT
         with self._shelf(vendor) as shelf:
-            return vendor_app.plan(shelf, dialect, f"{vendor}:{seed}", each)
+            return vendor_app.plan(shelf, dialect, f"{vendor}:{seed}", burst=burst)
 
     def state(self, vendor: Vendor) -> dict[str, Any]:
         """Return counts per record kind, reads, writes and faults injected."""

@@ -1,5 +1,5 @@
 """
-Which faults a vendor's sandbox can make, and a plan of them that is the same for the same seed.
+Which faults a vendor's sandbox can make, and plans of them that are the same for the same seed.
 
 A fault waits for a *match*: `read` or `write` for any request of that kind, else how `METHOD /path` begins.
 """
@@ -7,7 +7,8 @@ A fault waits for a *match*: `read` or `write` for any request of that kind, els
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 FAULTS = {
@@ -22,19 +23,20 @@ FAULTS = {
 }
 NAMES = {name: name for name in FAULTS} | {"e503_before": "error_before", "e500_after": "error_after"}
 BEFORE = {"throttle": 429, "error_before": 503, "expired_token": 401}  # fault -> status; the vendor finds its words
+_REFUSED = ("throttle", "error_before")
 AFTER = {"error_after": 500, "slow_index": 500, "timeout_after_commit": 503}
-_GAP = {
-    "read": (3, 9),
-    "write": (0, 2),
-}  # requests that go through between two faults; a read starts again from page one
+EACH = 3  # how often at the least every fault strikes that a vendor can make
+PLANS = {"weather": 0, "storm": 6}  # name -> refusals in a row: more than a read is tried, so that its task fails, too
+_GAP = {"read": (1, 5), "write": (0, 1)}  # requests that go through between two faults
 
 
 class Armed(NamedTuple):
-    """One fault to come: `skip` requests that match go through before it."""
+    """One fault to come: `skip` requests that match go through before it, then it strikes `times` in a row."""
 
     match: str
     fault: str
     skip: int
+    times: int = 1
 
 
 def usual(writes: bool) -> dict[str, tuple[str, ...]]:
@@ -44,15 +46,36 @@ def usual(writes: bool) -> dict[str, tuple[str, ...]]:
     return {"throttle": both, "error_before": both} | dict.fromkeys(lost, both[1:])
 
 
-def plan(where: Mapping[str, tuple[str, ...]], seed: str, each: int) -> list[Armed]:
-    """Return every fault `each` times, dealt over the places where it may strike, in an order that the seed decides."""
+def plan(where: Mapping[str, tuple[str, ...]], seed: str, each: int = EACH, burst: int = 0) -> list[Armed]:
+    """
+    Return every fault `each` times, dealt over the places where it may strike, in an order that the seed decides.
+
+    With `burst`, reads are also refused that often in a row, once in each way; writes half as often, for each may cost
+    its effect an attempt.
+    """
     dice = random.Random(seed)
-    dealt: dict[str, list[str]] = {}
+    dealt: dict[str, list[tuple[str, int]]] = {}
     for fault in sorted(where):
         for n in range(each):
-            dealt.setdefault(where[fault][n % len(where[fault])], []).append(fault)
+            dealt.setdefault(where[fault][n % len(where[fault])], []).append((fault, 1))
+        for match in where[fault] if burst and fault in _REFUSED else ():
+            dealt[match].append((fault, burst if match == "read" else burst // 2))
     armed = []
     for match in sorted(dealt):
         dice.shuffle(dealt[match])
-        armed += [Armed(match, fault, dice.randint(*_GAP.get(match, (0, 1)))) for fault in dealt[match]]
+        armed += [Armed(match, fault, dice.randint(*_GAP.get(match, (0, 1))), times) for fault, times in dealt[match]]
     return armed
+
+
+def count(armed: Iterable[Armed]) -> dict[str, int]:
+    """Return fault -> how often it is to strike."""
+    found = Counter[str]()
+    for each in armed:
+        found[each.fault] += each.times
+    return dict(found)
+
+
+def short(planned: Mapping[str, Iterable[str]], struck: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return the faults that struck a vendor less than EACH times, of those planned for it."""
+    counts = {(vendor, fault): struck[vendor].get(fault, 0) for vendor in planned for fault in planned[vendor]}
+    return [f"{vendor} {fault}: {n} of {EACH}" for (vendor, fault), n in sorted(counts.items()) if n < EACH]

@@ -1,7 +1,8 @@
 """
 The one way to a vendor. Nothing else in psflow may use an HTTP library (a test looks).
 
-HTTP outcomes become errors by what must happen next. Reads may be repeated, so any failed read is transient. A write
+HTTP outcomes become errors by what must happen next. A read may be repeated: one that failed in passing is, a few times
+and at once, so that a short trouble of a vendor costs no task its retry; then it is transient. A write is sent once. It
 is *refused* or *not applied* only when its vendor's `Proof` lists the answer, or when nothing was connected; every
 other answer, a time-out or a reset leaves it uncertain. Before each call the vendor's account is asked whether it may
 go, and after it told how it went.
@@ -9,6 +10,7 @@ go, and after it told how it went.
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import threading
@@ -56,6 +58,18 @@ _USUAL, _USUAL_SIGNS = Proof(), Signs()
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a read is tried in all. No try begins later than `within_s` after the first; pauses double."""
+
+    tries: int = 4
+    within_s: float = 5
+    pause_s: float = 0.2
+
+
+ONCE = Patience(tries=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A vendor's answer, read whole within the deadline."""
 
@@ -79,6 +93,7 @@ class Transport:
     base_url: str
     deadline_s: float
     session: requests.Session = field(default_factory=requests.Session)
+    patience: Patience = Patience()
     notices: set[str] = field(default_factory=set)
     account: Account = field(default_factory=Nobody)
     signs: Signs = _USUAL_SIGNS
@@ -94,13 +109,30 @@ class Transport:
         self._lines = _Lines()
         self.session.mount(self.base_url.rstrip("/"), self._lines)
 
-    def read(self, method: str, path: str, **request: Any) -> Reply:
+    def read(
+        self, method: str, path: str, later: tuple[Sign, ...] = (), patience: Patience | None = None, **request: Any
+    ) -> Reply:
         """
-        Send a request that changes nothing.
+        Send a request that changes nothing, and send it again when it failed in passing.
 
-        Raises TransientError; Unauthorized when the vendor forbids us this and, as it says, everything; on any other
-        3xx or 4xx Rejected.
+        `later` are the answers below 500 by which this vendor only puts us off. A Retry-After that `patience` has no
+        time for is left to the caller. Raises TransientError; Unauthorized when the vendor forbids us this and, as it
+        says, everything; on any other 3xx or 4xx Rejected.
         """
+        patience, tries = patience or self.patience, 1
+        until = time.monotonic() + patience.within_s
+        while True:
+            try:
+                return self._read(method, path, later, **request)
+            except TransientError as error:
+                wish = error.retry_after_s or patience.pause_s * 2 ** (tries - 1)
+                pause = wish * random.uniform(1, 1.25)  # or all who failed together would come back together
+                if tries >= patience.tries or error.code == "401" or time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+            tries += 1
+
+    def _read(self, method: str, path: str, later: tuple[Sign, ...], **request: Any) -> Reply:
         self.account.admit(_PATIENCE_S, is_write=False)
         try:
             reply = self._called(method, path, **request)
@@ -110,7 +142,7 @@ class Transport:
         if reply.status < 300 and news != "refused":  # most answers: an excerpt of a page costs more than its decoding
             return reply
         said = f"{self.system}: {method} {path} answered {reply.status}: {_excerpt(reply, request)}"
-        if reply.status in (401, 408, 425, 429) or reply.status >= 500:
+        if reply.status in (401, 408, 425, 429) or reply.status >= 500 or _proves(reply, later):
             raise TransientError(said, retry_after(reply), str(reply.status))
         if news == "refused":
             raise Unauthorized(said)

@@ -7,7 +7,6 @@ The limits are per company and minute, and other integrations use them too.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,11 +15,11 @@ import msgspec
 
 from psflow.contracts import OpenEffect
 from psflow.errors import NeedsReview, Rejected, TransientError, UncertainOutcome
-from psflow.systems.transport import Proof, Reply, Transport
+from psflow.systems.transport import Patience, Proof, Reply, Transport
 
 _ROOT = "/v3"
 _PER_PAGE = 200
-_WAITS_S = (1, 2, 4, 8, 15, 30)
+_A_MINUTE = Patience(tries=7, within_s=65, pause_s=1)
 _KEYS = {"people": "people_id", "projects": "project_id", "tasks": "task_id"}
 _PROOF = Proof(refused=((400, '"message"'), (422, '"message"')))
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -39,7 +38,7 @@ class Rest:
 
     def scan(self, kind: str, patient: bool = False, **asked: str) -> Iterator[Records]:
         """
-        Yield the pages of a list in the order of their ids, each record once; a patient read waits out a 429.
+        Yield the pages of a list in the order of their ids, each record once; a patient read waits a minute.
 
         Pages are counted, not remembered: what is deleted between two of them moves the rest out of sight. So their
         number must stay and be met, where Float tells it. Raises TransientError if not, or when a page brings nothing.
@@ -47,7 +46,7 @@ class Rest:
         seen, page, total = set[str](), 1, None
         wish = asked | {"sort": _KEYS[kind], "per-page": str(_PER_PAGE)}
         while True:
-            reply = self._read(kind, wish | {"page": str(page)}, _WAITS_S if patient else ())
+            reply = self._read(kind, wish | {"page": str(page)}, _A_MINUTE if patient else None)
             rows = _records(reply, kind)
             fresh = [(key, raw) for key, raw in rows if key not in seen]
             seen |= {key for key, _ in fresh}
@@ -88,16 +87,11 @@ class Rest:
         """Delete a record; nothing is left of it."""
         self._write(effect, "DELETE", _path(kind, record_id))
 
-    def _read(self, path: str, asked: dict[str, str], waits: tuple[float, ...] = ()) -> Reply:
-        for pause in waits:
-            try:
-                return self._read(path, asked)
-            except TransientError as error:
-                if error.code != "429":
-                    raise
-                time.sleep(error.retry_after_s or pause)
+    def _read(self, path: str, asked: dict[str, str], patience: Patience | None = None) -> Reply:
         try:
-            return self.transport.read("GET", f"{_ROOT}/{path}", params=asked, headers=self._headers())
+            return self.transport.read(
+                "GET", f"{_ROOT}/{path}", patience=patience, params=asked, headers=self._headers()
+            )
         except Rejected as error:
             raise _refined(error, path) from None
 

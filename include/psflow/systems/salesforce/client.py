@@ -37,9 +37,10 @@ from psflow.systems.transport import Proof, Reply, Transport
 _ROOT = "/services/data/v62.0"
 _PAGES = 100_000  # of 200 records at the least: more is a cursor that never ends
 _BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "rate_limit_exceeded")
+_LATER = tuple((status, code) for status in (400, 403, 409) for code in _BUSY)
 _PROOF = Proof(
     refused=((400, "errorCode"), (404, '"NOT_FOUND"'), (404, '"ENTITY_IS_DELETED"')),
-    not_applied=((401, ""), (429, ""), *((status, code) for status in (400, 403, 409) for code in _BUSY)),
+    not_applied=((401, ""), (429, ""), *_LATER),
 )
 _SIGNS = Signs(  # other 403s are about one record
     throttled=((429, ""), (403, "REQUEST_LIMIT_EXCEEDED"), (400, "rate_limit_exceeded")),
@@ -202,7 +203,7 @@ class Salesforce:
     def _read(self, path: str, asked: dict[str, str] | None) -> Reply:
         try:
             return self._token.call(
-                lambda token: self.transport.read("GET", path, params=asked, headers=_headers(token))
+                lambda token: self.transport.read("GET", path, _LATER, params=asked, headers=_headers(token))
             )
         except Rejected as error:
             raise _refined(error, path) from None
@@ -213,11 +214,9 @@ class Salesforce:
         form = {"grant_type": "client_credentials"}
         try:  # a read: it changes nothing of ours and may be repeated
             reply = self.transport.read(
-                "POST", "/services/oauth2/token", data=form, headers={"Authorization": f"Basic {basic}"}
+                "POST", "/services/oauth2/token", _LATER, data=form, headers={"Authorization": f"Basic {basic}"}
             )
         except Rejected as error:
-            if any(word in str(error) for word in _BUSY):  # had enough of us; the login may be right
-                raise TransientError(f"{self.key}: sign-in put off: {error}", code=error.code) from None
             word = re.search(r'"error"\s*:\s*"(\w+)"', str(error))
             raise Unauthorized(
                 f"{self.key}: sign-in refused ({word[1] if word else error.code}); check client id and secret "
@@ -272,11 +271,8 @@ def _why(row: _Row, what: str) -> PsflowError:
     return TransientError(said) if wrong.code in _BUSY else Rejected(said, wrong.code)
 
 
-def _refined(error: Rejected, what: str) -> Exception:
-    """Return the error by the vendor's code: some 4xx mean that nothing was done yet."""
+def _refined(error: Rejected, what: str) -> Rejected:
     found = re.search(r'"errorCode"\s*:\s*"(\w+)"', str(error))
     code = found[1] if found else error.code
-    if code in _BUSY:
-        return TransientError(f"salesforce: {what}: {code}")
     said = re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', str(error))
     return Rejected(f"salesforce: {what}: {code}: {said[1] if said else error}", code)

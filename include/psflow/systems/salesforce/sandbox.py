@@ -55,10 +55,7 @@ _SIGN_IN = "/services/oauth2/token"
 
 class _Salesforce:
     sign_in: str | None = _SIGN_IN
-    weather: ClassVar = {
-        "expired_token": ("GET " + ROOT, "PATCH " + ROOT + "/sobjects"),
-        "partial_success": ("PATCH " + ROOT + "/composite/sobjects",),
-    }
+    weather: ClassVar = {"expired_token": ("GET " + ROOT, "PATCH " + ROOT + "/sobjects")}
 
     def __init__(self) -> None:
         self.routes: list[tuple[str, str, Handler]] = [

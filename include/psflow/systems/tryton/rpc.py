@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -71,11 +72,16 @@ class Rpc:
         holds, a record changed in between); UncertainOutcome otherwise.
         """
         effect.permit(self.transport.system)  # before signing in: an old ticket must not even do that
-        reply = self._session.call(
-            lambda session: self.transport.write(
-                effect, "POST", self._path, _PROOF, headers=_headers(session), data=self._body(method, params, {})
+        try:
+            reply = self._session.call(
+                lambda session: self.transport.write(
+                    effect, "POST", self._path, _PROOF, headers=_headers(session), data=self._body(method, params, {})
+                )
             )
-        )
+        except TransientError as error:
+            if error.code == "503":  # two companies post at once; the other is through in a moment
+                error.retry_after_s = error.retry_after_s or random.uniform(0.1, 0.4)
+            raise
         return self._result(reply, f"{effect.key}: {method}", UncertainOutcome)
 
     @property
