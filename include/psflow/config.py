@@ -5,25 +5,30 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from psflow.contracts import Capability, LegalEntity, VendorProfile
-from psflow.contracts.values import Id, Record
+from psflow.contracts.entities import ContractType
+from psflow.contracts.values import Amount, Currency, Id, Record
 from psflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Rule = Literal[
     "record", "match", "ownership", "legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card",
     "resource_demand", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing", "metrics", "effect",
-    "tie_out",
+    "account", "tie_out", "shadow", "period", "dispute",
 ]  # fmt: skip
 Mode = Literal["observe", "propose", "post"]
+NumberOwner = Literal["psflow", "psa", "erp"]
 OwnedEntity = Literal["customer", "resource"]
 Step = Literal["submit", "approve"]
-Duty = Literal["submit", "approve", "exceptions"]
+Duty = Literal["submit", "approve", "exceptions", "release", "rates", "close"]
 Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$", max_length=254)]
 
 
@@ -33,7 +38,14 @@ class Person(Record):
     person: Id
     airflow_user: Id
     teams: tuple[str, ...]
-    may: tuple[Duty, ...] = ()  # exceptions: work on those of every team
+    # exceptions: work on those of every team; release: let proposed effects out; rates: edits rate cards in the PSA
+    may: tuple[Duty, ...] = ()
+    entities: tuple[Id, ...] | None = Field(default=None, description="legal entities they see; none said: all")
+    resource: Id | None = Field(default=None, description="who of the resources they are; nobody decides on own hours")
+
+    def sees(self, legal_entity_id: str | None) -> bool:
+        """Whether rows of a legal entity are theirs to see; those of none that is known yet are everybody's."""
+        return self.entities is None or legal_entity_id is None or legal_entity_id in self.entities
 
 
 class Route(Record):
@@ -54,6 +66,26 @@ class ModeRule(Record):
     capability: Capability | None = None
 
 
+class NumberRule(Record):
+    """
+    Whose number a contract's invoice is (None: any). The first rule that fits decides; else psflow makes the invoice.
+
+    psa: its lines are priced again, and those without a difference go to the ERP; erp: its documents are priced again.
+    """
+
+    owner: NumberOwner
+    legal_entity_id: Id | None = None
+    contract_id: Id | None = None
+
+
+class Approval(Record):
+    """How many persons approve a billing batch."""
+
+    second_approver_above: dict[Currency, Annotated[Amount, Field(ge=0)]] = Field(
+        default={}, description="two approve when invoices of a currency come to more; one not named takes two"
+    )
+
+
 class Channel(Record):
     """Where a team is told of its exceptions: a mail, or a webhook when there are no addresses."""
 
@@ -67,14 +99,39 @@ class Config(Record):
     region: Id
     people: tuple[Person, ...] = Field(min_length=1)
     legal_entities: tuple[LegalEntity, ...] = Field(min_length=1)
-    contract_types: dict[str, Literal["time_and_materials"]]
+    contract_types: dict[str, ContractType] = Field(description="what the CRM writes -> how hours are billed")
     tax_treatments: dict[str, Id] = Field(default={}, description="what the CRM writes -> ours")
     delivery_regions: dict[str, Id] = Field(default={}, description="what the CRM writes -> where we may deliver")
     owners: dict[OwnedEntity, dict[str, Id]] = Field(default={}, description="entity -> field -> system that owns it")
     modes: tuple[ModeRule, ...] = ()
+    approval: Approval = Approval()
+    number_owner: tuple[NumberRule, ...] = ()
     routing: dict[Rule, Route]
     channels: dict[Id, Channel] = Field(default={}, description="owner team -> where it is told")
     systems: dict[Id, VendorProfile]
+
+    @field_validator("people")
+    @classmethod
+    def _one_human_is_one_person(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        first = dict[tuple[str, str], str]()
+        for one in people:
+            for field in ("person", "airflow_user", "resource"):
+                if value := getattr(one, field):
+                    other = first.setdefault((field, " ".join(value.split()).casefold()), one.person)
+                    if other != one.person:
+                        raise ValueError(
+                            f"{other!r} and {one.person!r} share the {field} {value!r}; make them one person"
+                        )
+        return people
+
+    @field_validator("people")
+    @classmethod
+    def _nobody_prices_what_they_decide_on(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        for one in people:
+            may = {duty for login in people if login.person == one.person for duty in login.may}
+            if "rates" in may and (decides := sorted(may & {"submit", "approve"})):
+                raise ValueError(f"{one.person} may edit rates and {' and '.join(decides)}; take one away")
+        return people
 
     @model_validator(mode="after")
     def _complete(self) -> Config:
@@ -83,6 +140,13 @@ class Config(Record):
             raise ValueError(f"routing lacks the rules {sorted(missing)}: each needs an owner_team and a fix")
         if len(self.entity_by_crm_value) != sum(len(e.crm_values) for e in self.legal_entities):
             raise ValueError("legal_entities: one CRM value names two legal entities; each may name one")
+        ours = {entity.legal_entity_id for entity in self.legal_entities}
+        for person in self.people:
+            if foreign := set(person.entities or ()) - ours:
+                raise ValueError(f"people: {person.person} has entities {sorted(foreign)}; there are {sorted(ours)}")
+        for rule in self.number_owner:
+            if rule.legal_entity_id is not None and rule.legal_entity_id not in ours:
+                raise ValueError(f"number_owner names {rule.legal_entity_id!r}; legal entities: {sorted(ours)}")
         teams = {route.owner_team for route in self.routing.values()}
         if strangers := set(self.channels) - teams:
             raise ValueError(f"channels names {sorted(strangers)}, who own no exceptions; owner teams: {sorted(teams)}")
@@ -102,9 +166,9 @@ class Config(Record):
             f"legal entity {legal_entity_id!r} is not in psflow.yaml; add it or correct the run's conf"
         )
 
-    def people_who_may(self, step: Step) -> tuple[Person, ...]:
-        """Return the people who may answer a step of a billing batch."""
-        return tuple(p for p in self.people if step in p.may)
+    def people_who_may(self, step: Duty, legal_entity_id: str) -> tuple[Person, ...]:
+        """Return the people who may do what takes a duty for a legal entity: submit its batch, close its period."""
+        return tuple(p for p in self.people if step in p.may and p.sees(legal_entity_id))
 
     def mode(self, system: str, legal_entity_id: str | None, capability: str) -> Mode:
         """Return what may leave for a write; an entity that is not known yet (None) fits only rules that name none."""
@@ -155,12 +219,24 @@ def load(path: Path | None = None) -> Config:
         # a list whose every item is refused is also called too short: that says nothing more
         told = [e for e in found if e["type"] != "too_short" or not any(_within(e["loc"], o["loc"]) for o in found)]
         raise ConfigurationError(
-            "\n".join(_explain(path, tree, e["loc"], e["msg"], e["input"]) for e in told)
+            "\n".join(_explain(path, tree, e["loc"], _said(e), e["input"]) for e in told)
         ) from None
 
 
 def _within(outer: tuple[int | str, ...], inner: tuple[int | str, ...]) -> bool:
     return len(outer) < len(inner) and inner[: len(outer)] == outer
+
+
+def _said(error: ErrorDetails) -> str:
+    """Return what is wrong; of a key that does not exist, also which keys do."""
+    if error["type"] != "extra_forbidden":
+        return error["msg"]
+    kind: Any = Config
+    for part in error["loc"][:-1]:
+        fields = getattr(kind, "model_fields", {})
+        inside = [a for a in get_args(kind) if a not in (..., type(None))]
+        kind = fields[part].annotation if part in fields else (inside or [None])[-1]
+    return f"there is no such key; the keys are {', '.join(getattr(kind, 'model_fields', {}))}"
 
 
 def _explain(path: Path, tree: Any, loc: tuple[int | str, ...], message: str, value: Any) -> str:

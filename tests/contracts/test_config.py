@@ -23,7 +23,7 @@ def refused(tmp_path: Path, text: str) -> str:
 def test_the_shipped_policy_is_whole() -> None:
     loaded = config.load()
     assert loaded.person_of("fiona").person == "P-101"
-    assert [p.airflow_user for p in loaded.people_who_may("approve")] == ["frank"]
+    assert [p.airflow_user for p in loaded.people_who_may("approve", "MER-US")] == ["frank"]
     assert loaded.entity_by_crm_value["Meridian US"].legal_entity_id == "MER-US"
 
 
@@ -38,10 +38,24 @@ def test_the_shipped_policy_is_whole() -> None:
         (
             "may: [submit]",
             "may: [post]",
-            "people.0.may.0: Input should be 'submit', 'approve' or 'exceptions' (got 'post')",
+            "people.0.may.0: Input should be 'submit', 'approve', 'exceptions', 'release', 'rates' or 'close' (got 'post')",
         ),
         ("lease_s: 15", "lease_s: 5", "systems.tryton: lease_s 5 must be longer than"),
-        ("region: eu-west", "regoin: eu-west", "regoin: Extra inputs are not permitted (got 'eu-west')"),
+        (
+            "region: eu-west",
+            "regoin: eu-west",
+            "regoin: there is no such key; the keys are region, people, legal_entities,",
+        ),
+        (
+            "may: [submit]",
+            "my: [submit]",
+            "people.0.my: there is no such key; the keys are person, airflow_user, teams, may,",
+        ),
+        (
+            "owner_team: data engineering, fix",
+            "owner: x, fix",
+            "routing.record.owner: there is no such key; the keys are",
+        ),
         ("deadline_s: 5", "deadline_s: soon", "systems.tryton.deadline_s: Input should be a valid number"),
     ],
 )
@@ -50,6 +64,32 @@ def test_a_defect_is_named_with_its_place(tmp_path: Path, was: str, becomes: str
     line = next(n for n, row in enumerate(text.splitlines(), 1) if becomes in row)
     assert f"psflow.yaml:{line}:" in refused(tmp_path, text)
     assert says in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("may: [submit]", "may: [submit, rates]", "P-101 may edit rates and submit; take one away"),
+        ("airflow_user: frank", "airflow_user: Fiona", "'P-101' and 'P-102' share the airflow_user 'Fiona'"),
+        ("person: P-102", "person: p-101", "'P-101' and 'p-101' share the person 'p-101'"),
+    ],
+)
+def test_nobody_is_two_people_or_prices_what_they_decide_on(tmp_path: Path, was: str, becomes: str, says: str) -> None:
+    assert f"psflow.yaml:5:1: people: {says}" in refused(tmp_path, GOOD.replace(was, becomes))
+
+
+def test_a_person_of_a_legal_entity_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    said = refused(tmp_path, GOOD.replace("may: [submit]", "may: [submit], entities: [MER-XX]"))
+    assert "people: P-101 has entities ['MER-XX']; there are ['MER-EU', 'MER-US']" in said
+
+
+def test_only_people_of_its_legal_entity_may_answer_for_a_batch(tmp_path: Path) -> None:
+    path = tmp_path / "psflow.yaml"
+    path.write_text(GOOD.replace("may: [approve]", "may: [approve], entities: [MER-EU]"), encoding="utf-8")
+    loaded = config.load(path)
+    assert loaded.people_who_may("approve", "MER-US") == ()
+    assert [p.airflow_user for p in loaded.people_who_may("approve", "MER-EU")] == ["frank"]
+    assert [p.airflow_user for p in loaded.people_who_may("submit", "MER-US")] == ["fiona"], "none said: all"
 
 
 def test_every_defect_is_told_at_once(tmp_path: Path) -> None:

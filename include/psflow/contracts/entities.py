@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 
 from psflow.contracts.values import Amount, Currency, Hours, Id, Instant, Period, Record
 
+ContractType = Literal["time_and_materials", "milestone", "fixed_fee", "retainer", "subscription", "cost_plus"]
+RateLevel = Literal["contract_line", "contract", "customer", "standard"]
+RateSpecificity = Literal["person", "role+region", "role"]
+
 
 class LegalEntity(Record):
     """A company of ours that signs contracts and invoices. Owner: configuration."""
@@ -20,6 +24,13 @@ class LegalEntity(Record):
     erp_company: str = Field(description="company name in the ERP")
     billing_starts_on: dt.date | None = Field(
         default=None, description="work before this day was billed elsewhere; None: everything is ours"
+    )
+    rate_levels: tuple[RateLevel, ...] = Field(
+        default=("contract_line", "contract", "customer", "standard"),
+        description="where a price is looked for, the first that has one wins; the rate card is standard",
+    )
+    rate_specificity: tuple[RateSpecificity, ...] = Field(
+        default=("person", "role+region", "role"), description="which price of one level wins; two alike hold the hour"
     )
 
 
@@ -84,7 +95,7 @@ class Contract(Record):
     contract_id: Id
     engagement_id: Id
     legal_entity_id: Id
-    contract_type: Literal["time_and_materials"]
+    contract_type: ContractType = Field(description="how its hours are billed; its terms may bill more beside them")
     currency: Currency
     rate_card_id: Id
     tax_treatment: Id | None = Field(default=None, description="ours, from psflow.yaml; None before there was a gate")

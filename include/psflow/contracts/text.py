@@ -7,6 +7,11 @@ import re
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+.!|~&:@$])")
 
 
+def storable(text: str) -> str:
+    """Return text as Postgres takes it: a NUL as JSON writes it."""
+    return text.replace("\0", "\\u0000")
+
+
 def one_line(text: str) -> str:
     """Return text as one line of printable characters, each run of blanks as one."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

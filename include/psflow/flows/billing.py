@@ -7,16 +7,18 @@ Nothing here reaches the ERP; `billing_posting` does, and trusts only what these
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import psycopg
 
 from psflow.config import Config, Step
-from psflow.contracts import LegalEntity, Period
+from psflow.contracts import Period
+from psflow.contracts.text import one_line
 from psflow.errors import ConfigurationError, GateFailed
+from psflow.flows import billing_plan, shadow
+from psflow.flows.billing_difference import credit, report_left_out, stage_difference
 from psflow.flows.gate import judge
 from psflow.gates.suite import Gate, Verdict
-from psflow.store import exceptions, gate_runs
+from psflow.store import duties, exceptions, gate_runs
 from psflow.store.connection import Row, Store, sql
 
 SUITE = "billing/batch"
@@ -24,27 +26,41 @@ _EXPENSE = "expense:"  # begins the entry_key of an expense; an hour's is its id
 _RESULT: dict[Step, str] = {"submit": "submitted", "approve": "approved"}
 
 
-def freeze(store: Store, config: Config, legal_entity_id: str, period: Period, invoiced_on: dt.date) -> str | None:
+def freeze(
+    store: Store, config: Config, legal_entity_id: str, period: Period, invoiced_on: dt.date,
+    since: dt.date | None = None,
+) -> str | None:  # fmt: skip
     """
     Freeze what should be billed up to the end of `period` and was not, and return the batch's id; None when nothing.
+    Work before `since` is left alone.
 
     A batch of this period that is being posted is returned as it is; one that waits for a decision becomes stale: the
     new one holds all of it. Hours without a rate, expenses without an exchange rate, and projects that would be
     credited below zero, become exceptions. Raises GateFailed while a batch of another period is being posted.
     """
-    entity = config.legal_entity(legal_entity_id)
     with store.transaction("billing.freeze"):
-        alone(store, legal_entity_id)
-        if released := _released(store, legal_entity_id, period):
-            return released
-        stage_difference(store, entity, period.end)
-        _report_left_out(store, config, legal_entity_id, period.end)
-        store.run(
-            "update billing.batch set state = 'stale' where legal_entity_id = %(entity)s "
-            "and state in ('frozen', 'checked', 'submitted', 'approved')",
-            entity=legal_entity_id,
-        )
-        made = store.row(sql("warehouse.billing", "freeze"), entity=legal_entity_id, period=period.name, on=invoiced_on)
+        return freeze_in(store, config, legal_entity_id, period, invoiced_on, since)
+
+
+def freeze_in(
+    store: Store, config: Config, legal_entity_id: str, period: Period, invoiced_on: dt.date,
+    since: dt.date | None = None,
+) -> str | None:  # fmt: skip
+    """Freeze inside a transaction of the caller's, who may undo it: a plan without a batch is made like that."""
+    entity = config.legal_entity(legal_entity_id)
+    alone(store, legal_entity_id)
+    if released := _released(store, legal_entity_id, period):
+        return released
+    stage_difference(store, entity, period.end, since)
+    shadow.leave_to_owners(store, config, legal_entity_id, None if since else period.end)
+    report_left_out(store, config, legal_entity_id, period.end, since)
+    store.run(
+        "update billing.batch set state = 'stale' where legal_entity_id = %(entity)s "
+        "and state in ('frozen', 'checked', 'submitted', 'approved')",
+        entity=legal_entity_id,
+    )
+    duties.tell(store, config)
+    made = store.row(sql("warehouse.billing", "freeze"), entity=legal_entity_id, period=period.name, on=invoiced_on)
     return made["batch_id"] if made else None
 
 
@@ -65,50 +81,6 @@ def _released(store: Store, legal_entity_id: str, period: Period) -> str | None:
             f"run billing for {found['period']} to finish it, then for {period.name}"
         )
     return str(found["batch_id"]) if found else None
-
-
-def stage_difference(store: Store, entity: LegalEntity, until: dt.date) -> None:
-    """Stage, for this transaction, what should be billed less what was, in `billing_difference`."""
-    store.run(sql("warehouse.billing", "staging"))
-    store.run(
-        sql("warehouse.billing", "difference"),
-        entity=entity.legal_entity_id,
-        starts_on=entity.billing_starts_on,
-        until=until,
-    )
-    store.run("analyze billing_difference")
-
-
-def _report_left_out(store: Store, config: Config, legal_entity_id: str, until: dt.date) -> None:
-    scope: dict[str, Any] = {"entity": legal_entity_id, "until": until}
-    store.run(sql("warehouse.billing", "resolve_entries"), **scope)
-    store.run(sql("warehouse.billing", "resolve_void"), **scope)
-    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by entry_key")
-    credits = _set_credits_aside(store)
-    exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_credit, credits)])
-    store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
-
-
-def _unrated(row: Row) -> exceptions.Finding:
-    if row["source"] == "time":
-        said = "no {currency} rate for {role} on {worked_on} on the rate card of {project_code}".format(**row)
-        return exceptions.Finding("rate", "time_entry", row["time_entry_id"], "role", row["role"], said)
-    said = "no rate from {cost_currency} to {currency} on or before {worked_on}; enter it in the ERP".format(**row)
-    return exceptions.Finding("rate", "expense_entry", row["expense_entry_id"], "currency", row["cost_currency"], said)
-
-
-def _set_credits_aside(store: Store) -> list[Row]:
-    """Take what waits out of the difference and return its projects; each one may sink another that shares an entry."""
-    waiting = list[Row]()
-    while found := store.rows(sql("warehouse.billing", "credits")):
-        store.run(sql("warehouse.billing", "wait"), projects=[r["project_code"] for r in found])
-        waiting += found
-    return waiting
-
-
-def _credit(row: Row) -> exceptions.Finding:
-    said = f"a credit of {-row['amount']} {row['currency']} to {row['project_code']} waits until its hours exceed it"
-    return exceptions.Finding("billing", "project", row["project_code"], "amount", str(row["amount"]), said)
 
 
 def check(store: Store, config: Config, gate: Gate, batch_id: str) -> dict[str, str | int]:
@@ -147,12 +119,13 @@ def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str
         exceptions.Finding("billing", *_entry(row.key), row.field, row.value, f"{row.rule}: {row.says}")
         for row in verdict.failing
     ]
-    exceptions.open_all(store, config, findings + [_credit(row) for row in sunk])
+    exceptions.open_all(store, config, findings + [credit(row) for row in sunk])
     _resolve_clean(store, batch_id)
     content = _content_hash(store, batch_id)
     if content is None:
         gate_runs.record_failure(store, SUITE, batch_id, "every line is held")
     else:
+        billing_plan.keep(store, batch_id, content)
         held = store.value("select count(*) from billing.batch_hold where batch_id = %(batch)s", batch=batch_id)
         gate_runs.record(
             store, SUITE, batch_id, content, verdict.rows, held, verdict.checks, verdict.failing, verdict.results
@@ -201,29 +174,38 @@ def decide(
     approved: bool,
     content_hash: str,
     run_id: str,
+    reason: str | None = None,
 ) -> None:
     """
-    Store one person's decision on the content they were shown.
+    Store one person's decision on the content they were shown, with what they said.
 
-    Raises GateFailed when the person may not (not assigned, the preparer approving, changed content) and on a reject.
+    A batch over the limit of psflow.yaml waits for a second approver. Raises GateFailed when the person may not (not
+    assigned, the preparer approving, changed content) and on a reject.
     """
     person = config.person_of(airflow_user)
-    if step not in person.may:
-        raise GateFailed(f"{airflow_user} may not {step} billing batches; psflow.yaml names who may")
+    entity = find(store, batch_id)["legal_entity_id"]
+    if person not in config.people_who_may(step, entity):
+        raise GateFailed(f"{airflow_user} may not {step} billing batches of {entity}; psflow.yaml names who may")
     try:
         with store.transaction(f"billing.{step}"):
+            duties.tell(store, config)
             store.run(
                 sql("warehouse.billing", "decide"),
                 batch=batch_id, step=step, person=person.person, user=airflow_user,
                 decision="approved" if approved else "rejected", hash=content_hash, run=run_id,
+                reason=(reason or "").strip() or None,
             )  # fmt: skip
-            came_from = ["checked"] if step == "submit" else ["submitted"]
-            if not _move(store, batch_id, _RESULT[step] if approved else "rejected", came_from):
+            came_from = "checked" if step == "submit" else "submitted"
+            becomes = _RESULT[step] if approved else "rejected"
+            if becomes == "approved" and billing_plan.lacks_approver(store, batch_id):
+                becomes = came_from
+            if not _move(store, batch_id, becomes, [came_from]):
                 raise GateFailed(f"batch {batch_id} is not waiting for anyone to {step} it")
     except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation) as error:
         raise GateFailed(f"batch {batch_id} was not {_RESULT[step]}: {error.diag.message_primary}") from None
     if not approved:
-        raise GateFailed(f"batch {batch_id} was rejected by {airflow_user}; nothing is posted")
+        said = f": {one_line(reason)}" if reason else ""
+        raise GateFailed(f"batch {batch_id} was rejected by {airflow_user}{said}; nothing is posted")
 
 
 def find(store: Store, batch_id: str) -> Row:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from psflow.contracts import Contract, LegalEntity, Opportunity, OpportunityLine, RateCard
+from psflow.contracts.entities import ContractType
 
 Gate = Literal["legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card", "resource_demand"]
 GATES: tuple[Gate, ...] = get_args(Gate)
@@ -33,7 +34,7 @@ class Policy:
 
     legal_entities: Mapping[str, LegalEntity]
     tax_treatments: Mapping[str, str]
-    contract_types: Mapping[str, Literal["time_and_materials"]]
+    contract_types: Mapping[str, ContractType]
     delivery_regions: Mapping[str, str]
     rate_cards: Sequence[RateCard]
 

@@ -1,0 +1,116 @@
+"""
+What should be billed less what was, worked out in one transaction's own tables, and what is said about the rest.
+
+Per-row rules are the SQL of `warehouse/billing`, in the order in which they run here; what a contract bills beside its
+hours and expenses are the items of `billing_items`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from psflow.config import Config
+from psflow.contracts import LegalEntity
+from psflow.flows import billing_items
+from psflow.store import exceptions
+from psflow.store.connection import Row, Store, sql
+
+CAP_LEVELS = ("entry", "customer_on_line", "line", "contract", "customer")  # each lies in the next
+_WHY = {
+    "RATE_MISSING": "no {currency} rate for {role} on {worked_on} on the rate card of {project_code}",
+    "RATE_AMBIGUOUS": "two {currency} rates of one rank for {role} on {worked_on} on {project_code}; end one of them",
+    "FX_MISSING": "no rate from {cost_currency} to {currency} on or before {worked_on}; enter it in the ERP",
+    "COST_MISSING": "a cost or exchange rate is missing, so {category} of {project_code} bills nothing new",
+    "TERMS_INVALID": "version {terms_version} of {category} of {project_code} lacks what its kind needs; agree another",
+    "QUANTITY_MISSING": "{category} on {worked_on} has no quantity, and its policy is a price or limit a unit",
+}
+_FIELD = {
+    "RATE_MISSING": "role", "RATE_AMBIGUOUS": "role", "FX_MISSING": "currency", "COST_MISSING": "cost",
+    "TERMS_INVALID": "terms", "QUANTITY_MISSING": "quantity",
+}  # fmt: skip
+
+
+def stage_difference(
+    store: Store, entity: LegalEntity, until: dt.date, since: dt.date | None = None, anew_from: dt.date | None = None
+) -> None:
+    """
+    Stage, for this transaction, what should be billed up to a day less what was, in `billing_difference`.
+
+    What was done before `since` is neither billed nor taken back (None: all of it is looked at). From `anew_from` on
+    it is priced as if none of it had been billed: for looking only, nothing staged so may be frozen.
+    """
+    scope: dict[str, Any] = {
+        "entity": entity.legal_entity_id, "starts_on": entity.billing_starts_on, "since": since, "until": until,
+        "levels": list(entity.rate_levels), "specificity": list(entity.rate_specificity),
+    }  # fmt: skip
+    store.run(sql("warehouse.billing", "staging"))
+    store.run(sql("warehouse.billing", "live"), **scope)
+    if anew_from:
+        anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
+        store.run(anew, **scope | {"from": anew_from})
+    store.run(sql("warehouse.billing", "price"), **scope)
+    billing_items.stage(store, entity, until)
+    store.run("analyze billing_live, billing_work")
+    for step in ("fate", "owe"):
+        store.run(sql("warehouse.billing", step), **scope)
+    store.run("analyze billing_owed")
+    if store.run(sql("warehouse.billing", "room"), **scope):
+        for level in CAP_LEVELS:
+            store.run(sql("warehouse.billing", "cap"), level=level)
+    store.run(sql("warehouse.billing", "difference"), **scope)
+    store.run("analyze billing_difference")
+
+
+def report_left_out(
+    store: Store, config: Config, legal_entity_id: str, until: dt.date, since: dt.date | None = None
+) -> None:
+    """Say what the difference does not bill and why: in `billing.left_out`, as exceptions where it takes a person."""
+    scope: dict[str, Any] = {"entity": legal_entity_id, "until": until, "since": since}
+    store.run(sql("warehouse.billing", "say_anew"), **scope)
+    store.run(sql("warehouse.billing", "leave_out"), **scope)
+    store.run(sql("warehouse.billing", "resolve_entries"), **scope)
+    store.run(sql("warehouse.billing", "resolve_void"), **scope)
+    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by entry_key")
+    caps = store.rows(sql("warehouse.billing", "cap_use"))
+    credits = _set_credits_aside(store)
+    exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_cap, caps), *map(credit, credits)])
+    store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
+    store.run(sql("warehouse.billing", "resolve_caps"), caps=[r["cap_id"] for r in caps])
+    terms = [_term(r) for r in unrated if r["source"] == "item"]
+    store.run(sql("warehouse.billing", "resolve_terms"), terms=terms, **scope)
+
+
+def _unrated(row: Row) -> exceptions.Finding:
+    said, field = _WHY[row["reason"]].format(**row), _FIELD[row["reason"]]
+    if row["source"] == "item":
+        return exceptions.Finding("rate", "contract_term", _term(row), field, None, said)
+    record = row["time_entry_id"] or row["expense_entry_id"]
+    value = {"role": row["role"], "currency": row["cost_currency"]}.get(field)
+    return exceptions.Finding("rate", f"{row['source']}_entry", record, field, value, said)
+
+
+def _term(row: Row) -> str:
+    return str(row["item_id"]).removeprefix("item:")
+
+
+def _cap(row: Row) -> exceptions.Finding:
+    of = "the cap of {limit_amount} {currency} on {level} {scope_id}".format(**row)
+    over = f"{row['over_amount']} {row['currency']} are over {of} and wait for a change order or a write-off"
+    said = over if row["over_amount"] else f"{row['used']} {row['currency']} are used of {of}"
+    return exceptions.Finding("billing", "cap", row["cap_id"], "amount", str(row["over_amount"]), said)
+
+
+def _set_credits_aside(store: Store) -> list[Row]:
+    """Take what waits out of the difference and return its projects; each one may sink another that shares an entry."""
+    waiting = list[Row]()
+    while found := store.rows(sql("warehouse.billing", "credits")):
+        store.run(sql("warehouse.billing", "wait"), projects=[r["project_code"] for r in found])
+        waiting += found
+    return waiting
+
+
+def credit(row: Row) -> exceptions.Finding:
+    """Return the exception of a project whose credits exceed its hours."""
+    said = f"a credit of {-row['amount']} {row['currency']} to {row['project_code']} waits until its hours exceed it"
+    return exceptions.Finding("billing", "project", row["project_code"], "amount", str(row["amount"]), said)

@@ -1,0 +1,28 @@
+-- Which charges do not stand any more: of what is not to be billed, or has other facts now. They wait while those have no price.
+update billing_live live set fate = judged.fate, adjustment_id = coalesce(judged.credit_id, live.adjustment_id)
+from (
+    select charge_id, credit.credit_id,
+           case when work.entry_key is null then
+                     case when live.worked_on <= %(until)s and live.worked_on >= coalesce(%(since)s::date, '-infinity')
+                          then 'reversed' else 'waits' end
+                when (live.project_code, live.worked_on, live.role, live.category, live.cost, live.cost_currency,
+                      coalesce(live.entry_minutes, live.minutes), coalesce(live.resource_id, work.resource_id),
+                      case when live.entry_minutes is null then work.contract_line else live.contract_line end)
+                     is not distinct from
+                     (work.project_code, work.worked_on, work.role, work.category, work.cost, work.cost_currency,
+                      work.minutes, work.resource_id, work.contract_line)
+                     and (live.source <> 'item' or live.whole_amount = work.whole_amount)
+                     and (seen.quantity, seen.recoverable_tax) is not distinct from (now.quantity, now.recoverable_tax)
+                    then case when credit.credit_id is null then 'stays' else 'credited' end
+                when work.reason is null then 'reversed' else 'waits' end as fate
+    from billing_live live
+    left join billing_work work using (entry_key)
+    left join core.expense_entry seen on (seen.expense_entry_id, seen.version) = (live.expense_entry_id, live.version)
+    left join core.expense_entry now on (now.expense_entry_id, now.version) = (work.expense_entry_id, work.version)
+    left join (  -- the oldest that is not in the ledger yet
+        select entry_key, min(adjustment_id) as credit_id from billing.adjustment
+        where kind = 'credit' and not exists (select from billing.counted_charge done
+                                              where done.adjustment_id = adjustment.adjustment_id)
+        group by entry_key) credit using (entry_key)
+) judged
+where judged.charge_id = live.charge_id

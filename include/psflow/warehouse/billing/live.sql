@@ -1,0 +1,7 @@
+-- The charges of a legal entity that stand.
+insert into billing_live
+select charge.*, 'stays'
+from billing.live_charge charge
+join core.project using (project_code)
+join core.contract using (engagement_id)
+where contract.legal_entity_id = %(entity)s

@@ -1,0 +1,128 @@
+-- billing: what each hour and expense up to a day is worth, or the reason why that is not known (held, never 0)
+-- grain:  time or expense entry, the version that passed its gate
+-- unit:   minutes; cost as paid; amount in the contract's currency, rounded once, half away from zero
+-- reads:  billing.passed_entry, core.rate, core.agreed_rate, core.increment, core.expense_policy, core.fx_rate, billing_live
+-- owner:  finance
+with billable as materialized (  -- what was done before we bill was billed elsewhere
+    select * from billing.passed_entry
+    where legal_entity_id = %(entity)s and is_to_bill and worked_on <= %(until)s
+      and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
+      and is_by_itself
+),
+wanted as (  -- once a price, not once an hour
+    select asked.*, row_number() over () as ask
+    from (select distinct rate_card_id, contract_line, contract_id, customer_id, resource_id, billable.role,
+                 coalesce(billable.region, person.region) as region, billable.region as own_region, worked_on, currency
+          from billable
+          left join core.resource person using (resource_id)
+          where source = 'time') asked
+),
+candidate as (
+    select ask, concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) as rate_id, rate.hourly_rate,
+           array_position(%(levels)s::text[], 'standard') * 100 + array_position(%(specificity)s::text[], 'role') as rank
+    from wanted
+    join core.rate on rate.rate_card_id = wanted.rate_card_id and rate.role = wanted.role
+        and wanted.worked_on >= rate.valid_from and (rate.valid_to is null or wanted.worked_on <= rate.valid_to)
+    union all
+    select ask, rate.rate_id, rate.hourly_rate,
+           array_position(%(levels)s::text[], rate.level) * 100 + array_position(%(specificity)s::text[], rate.specificity)
+    from wanted
+    cross join lateral (values ('contract_line', contract_line), ('contract', contract_id), ('customer', customer_id),
+                               ('standard', '*')) scope (level, scope_id)
+    join core.agreed_rate rate on (rate.level, rate.scope_id) = (scope.level, scope.scope_id)
+        and rate.currency = wanted.currency
+        and coalesce(rate.resource_id = wanted.resource_id, rate.resource_id is null)
+        and coalesce(rate.role = wanted.role, rate.role is null)
+        and coalesce(rate.region = wanted.region, rate.region is null)
+        and wanted.worked_on >= rate.valid_from and (rate.valid_to is null or wanted.worked_on <= rate.valid_to)
+),
+chosen as (
+    select distinct on (ask) ask, rate_id, hourly_rate, count(*) over (partition by ask, rank) as ties
+    from candidate where rank is not null order by ask, rank
+),
+rated as (
+    select wanted.*, chosen.rate_id, chosen.hourly_rate, chosen.ties
+    from wanted join chosen using (ask)
+),
+step as (
+    select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_before from core.increment
+),
+stepped as (  -- in steps of an entry, or of a person's day on a project: what the day gains with the entry
+    select entry_key,
+           case per when 'entry' then billing.in_steps(billable.minutes, step.minutes, rounding, minimum_minutes)
+                else billing.in_steps(sum(billable.minutes) over day, step.minutes, rounding, minimum_minutes)
+                     - billing.in_steps(sum(billable.minutes) over day - billable.minutes, step.minutes, rounding,
+                                        minimum_minutes) end as minutes
+    from billable
+    join step on step.customer_id = billable.customer_id and worked_on >= step.valid_from
+        and (valid_before is null or worked_on < valid_before)
+    where source = 'time'
+    window day as (partition by billable.customer_id, project_code, resource_id, worked_on order by entry_key collate "C"
+                   rows unbounded preceding)
+),
+policy as (
+    select *, lead(valid_from) over (partition by contract_id, category order by valid_from) as valid_before
+    from core.expense_policy
+),
+day_rate as (  -- once a pair of currencies and day, not once an expense
+    select wanted.*, dated.rate
+    from (select distinct cost_currency, currency, worked_on from billable where cost_currency <> currency) wanted
+    cross join lateral (
+        select rate from core.fx_rate
+        where (from_currency, to_currency) = (wanted.cost_currency, wanted.currency) and valid_on <= wanted.worked_on
+        order by valid_on desc limit 1
+    ) dated
+),
+last as (
+    select distinct on (entry_key) * from billing_live order by entry_key, version desc, seq desc
+),
+faced as (  -- what is corrected keeps the price it was invoiced at
+    select billable.*,
+           (last.project_code, last.worked_on, last.role, last.cost_currency, coalesce(last.resource_id, billable.resource_id),
+            case when last.entry_minutes is null then billable.contract_line else last.contract_line end)
+               is not distinct from (billable.project_code, billable.worked_on, billable.role, billable.cost_currency,
+                                     billable.resource_id, billable.contract_line)
+               and last.entry_key is not null as is_alike,
+           last.hourly_rate as last_rate, last.rate_id as last_rate_id, last.fx_rate as last_fx_rate,
+           last.markup_pct as last_markup_pct
+    from billable
+    left join last using (entry_key)
+),
+priced as (
+    select faced.*, case when is_alike then last_rate else rated.hourly_rate end as hourly_rate,
+           case when is_alike then last_rate_id else rated.rate_id end as rate_id,
+           case when not is_alike then rated.ties end as ties,
+           case when is_alike then last_fx_rate when faced.cost_currency = faced.currency then 1 else day_rate.rate end as fx_rate,
+           case when is_alike then coalesce(last_markup_pct, 0) else coalesce(policy.markup_pct, 0) end as new_markup_pct,
+           coalesce(stepped.minutes, faced.minutes) as whole_minutes,
+           case when unit_price is not null then unit_price * quantity
+                when unit_limit is not null then
+                    sign(faced.cost) * least(abs(faced.cost) - coalesce(recoverable_tax, 0), unit_limit * quantity)
+                else faced.cost - coalesce(recoverable_tax, 0) end as billable_cost,
+           num_nonnulls(unit_price, unit_limit) > 0 and quantity is null as lacks_quantity
+    from faced
+    left join rated
+        on (rated.rate_card_id, rated.contract_id, rated.customer_id, rated.worked_on, rated.currency)
+            = (faced.rate_card_id, faced.contract_id, faced.customer_id, faced.worked_on, faced.currency)
+        and (rated.contract_line, rated.resource_id, rated.role, rated.own_region)
+            is not distinct from (faced.contract_line, faced.resource_id, faced.role, faced.region)
+    left join stepped using (entry_key)
+    left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
+        and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)
+    left join day_rate
+        on (day_rate.cost_currency, day_rate.currency, day_rate.worked_on)
+            = (faced.cost_currency, faced.currency, faced.worked_on)
+)
+insert into billing_work (
+    source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,
+    resource_id, worked_on, role, minutes, hourly_rate, rate_id, category, cost, cost_currency, fx_rate, whole_minutes,
+    billable_cost, markup_pct, whole_amount, currency, reason)
+select source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,
+       resource_id, worked_on, role, minutes, hourly_rate, rate_id, category, cost, cost_currency, fx_rate, whole_minutes,
+       billable_cost, case when source = 'expense' then new_markup_pct end,
+       case when coalesce(ties, 1) = 1 then billing.round_money(
+           coalesce(whole_minutes * hourly_rate / 60, billable_cost * fx_rate * (1 + new_markup_pct / 100)), currency) end,
+       currency,
+       case when source = 'time' and hourly_rate is null then 'RATE_MISSING' when ties > 1 then 'RATE_AMBIGUOUS'
+            when source = 'expense' and fx_rate is null then 'FX_MISSING' when lacks_quantity then 'QUANTITY_MISSING' end
+from priced
