@@ -11,6 +11,7 @@ freezes anew what is still unbilled, and the batch that waited before is stale. 
 - **`gate`**: no verdict to trust, or all held: see `finance.open_exception` (rule `billing`), then trigger a new run.
 - **`submit`**, **`approve`**: orange waits for the people in `psflow.yaml`, two different ones. Red was rejected, or
   was not theirs to decide: the log says which. Cleared, it asks the same people the same; else trigger a new run.
+- **`approve_again`**: asks a second approver when the batch is over the limit in `psflow.yaml`; else done at once.
 - **`release`**: the data changed after the approval, and the batch is stale. Trigger a new run.
 - **`draft`**, **`read_back`**: clear at any time; each document carries our reference and is looked up first.
 - **`post`**: some were refused or differ: their exceptions name them. Correct, then clear `draft` and what follows.
@@ -48,8 +49,9 @@ with DAG(
     shown = batch | {"content_hash": gate.output["content_hash"]}
     submit = BillingDecisionOperator(task_id="submit", step="submit", **shown)
     approve = BillingDecisionOperator(task_id="approve", step="approve", **shown)
+    approve_again = BillingDecisionOperator(task_id="approve_again", step="approve", **shown)
     release = bill.BillingReleaseOperator(task_id="release", **batch)
     draft = tryton.TrytonDraftInvoicesOperator(task_id="draft", **batch)
     read_back = tryton.TrytonReadBackOperator(task_id="read_back", **batch)
     post = tryton.TrytonPostInvoicesOperator(task_id="post", **batch)
-    freeze >> gate >> submit >> approve >> release >> draft >> read_back >> post
+    freeze >> gate >> submit >> approve >> approve_again >> release >> draft >> read_back >> post

@@ -160,7 +160,7 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
         ("submit", "frank", "Approve"), ("submit", "fiona", "Approve"), ("approve", "frank", "Approve")
     ) as said:
         billing = run("billing", **conf)
-    assert set(billing.values()) == {"success"} and len(billing) == 9
+    assert set(billing.values()) == {"success"} and len(billing) == 10
     stranger, preparer, approver = said
     assert stranger["refused"] == 403  # Airflow itself lets only the assigned people answer
     assert [a["id"] for a in preparer["assigned"]] == ["fiona"] and [a["id"] for a in approver["assigned"]] == ["frank"]
@@ -168,7 +168,9 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
     for shown in ("| Period | 2026-10 |", "| Projects | 1 |", "| Charges | 2 |", "| Invoiced on | 2026-10-31 |"):
         assert shown in approver["body"]
     assert "Acme" not in approver["subject"] + approver["body"]  # no customer's name where everybody may look
-    assert run("reconciliation") == {"read_erp": "success", "tie_out": "success", "run": "success"}
+    assert run("reconciliation") == {
+        "read_erp": "success", "tie_out": "success", "recheck": "success", "run": "success"
+    }  # fmt: skip
     (posted,) = firm.store.rows("select state, untaxed_amount, currency from core.erp_invoice")
     assert (posted["state"], posted["untaxed_amount"], posted["currency"]) == ("posted", Decimal("570.75"), "USD")
 
@@ -177,6 +179,13 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
     assert run("sync_salesforce") == {
         "pull": "success", "close_lost": "success", "due": "success", "activate": "skipped", "run": "success",
     }  # fmt: skip
+
+    with people_answer(("sign", "fiona", "Approve"), ("sign", "frank", "Approve")) as said:
+        closed = run("close", **conf)
+    assert set(closed.values()) == {"success"} and len(closed) == 5
+    assert said[0]["refused"] == 403 and said[1]["subject"] == "Close MER-US 2026-10, version 1"
+    assert {row["result"] for row in firm.store.rows("select result from finance.close_control")} == {"tied"}
+    assert firm.store.value("select state from core.period where period = '2026-10'") == "closed"
 
     logged = "".join(capfd.readouterr())
     assert "Task instance state updated" in logged
@@ -245,7 +254,7 @@ def test_a_rejected_batch_is_a_red_run_and_nobody_is_asked_twice(
 ) -> None:
     with people_answer(("submit", "fiona", "Reject")):
         ended = run("billing", legal_entity_id="MER-US", period="2026-10")
-    after = ("approve", "release", "draft", "read_back", "post")
+    after = ("approve", "approve_again", "release", "draft", "read_back", "post")
     assert ended == {"freeze": "success", "gate": "success", "submit": "failed", "run": "failed"} | dict.fromkeys(
         after, "upstream_failed"
     )

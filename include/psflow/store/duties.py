@@ -15,7 +15,7 @@ from psflow.store.connection import Store
 
 
 def tell(store: Store, config: Config) -> None:
-    """Write down what psflow.yaml says of each person and of approvals, where it is not what was said last; inside a transaction."""
+    """Write down what psflow.yaml says of people and limits, where that is new; inside a transaction."""
     store.run(_TELL, said=json.dumps([_statement(person, list(logins)) for person, logins in _by_person(config)]))
     limits = {currency: str(above) for currency, above in config.approval.second_approver_above.items()}
     store.run(_TELL_LIMITS, said=json.dumps(limits))

@@ -101,4 +101,6 @@ class BillingReleaseOperator(BatchOperator):
 
         with opened(self.store_conn_id) as (store, config):
             company = legal_entity.of_batch(store, config, self.batch_id).erp_company
-            return release(store, config, TrytonHook(self.tryton_conn_id, company).adapter(config), self.batch_id)
+            return release(
+                store, config, TrytonHook(self.tryton_conn_id, company).adapter(config, store), self.batch_id
+            )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import structlog
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
@@ -36,7 +37,8 @@ class BillingDecisionOperator(ApprovalOperator):
     Ask the people who may, and store the answer. There is no default answer, and no time after which one is taken.
 
     Only the people whom psflow.yaml lets do this step are asked, by `airflow_user`, the auth manager's user id (with
-    FAB a number). A step that was decided already is not asked again.
+    FAB a number). A step that was decided already is not asked again. A batch over the limit of psflow.yaml stays
+    submitted after its first approval: a second task of this step asks the others.
 
     :param step: `submit` (a preparer) or `approve` (another person).
     :param batch_id: the batch. Templated.
@@ -82,6 +84,7 @@ class BillingDecisionOperator(ApprovalOperator):
             decide(
                 store, config, self.batch_id, self.step, airflow_user=person["id"], content_hash=shown,
                 approved=answer["chosen_options"] == [self.APPROVE], run_id=context["dag_run"].run_id,
+                reason=answer["params_input"].get("reason"),
             )  # fmt: skip
         return {"step": self.step, "decision": "approved", "airflow_user": person["id"]}
 
@@ -109,11 +112,14 @@ class BillingDecisionOperator(ApprovalOperator):
         return batch["state"] in _PAST[self.step]
 
     def _ask(self, store: Store, config: Config) -> None:
+        from psflow.flows import billing_plan
         from psflow.flows.billing import find, summary
         from psflow.store import duties
 
+        plan = billing_plan.of(store, self.batch_id)
         shown = find(store, self.batch_id) | summary(store, self.batch_id)
-        makers = duties.makers(store, self.batch_id)
+        shown |= {"plan_hash": plan.plan_hash, "approvers": plan.approvers}
+        makers = duties.makers(store, self.batch_id) | billing_plan.deciders(store, self.batch_id)
         people = [p for p in config.people_who_may(self.step, shown["legal_entity_id"]) if p.person not in makers]
         if not people:
             raise ConfigurationError(
@@ -123,20 +129,32 @@ class BillingDecisionOperator(ApprovalOperator):
         self.assigned_users = [{"id": p.airflow_user, "name": p.airflow_user} for p in people]
         self.subject = f"{self.step.capitalize()} billing batch {self.batch_id}: {shown['totals']}"
         self.body = body(shown)
-        self.params = ParamsDict({"content_hash": _only(self.content_hash)})
+        self.params = ParamsDict({"content_hash": _only(self.content_hash), "reason": _REASON})
 
 
 def body(shown: Row) -> str:
-    """Return what is decided on as Markdown, whatever characters are in it."""
+    """Return what is decided on as Markdown, whatever characters are in it; a dash for what shows nothing."""
     from psflow.contracts.text import markdown
 
-    return _BODY.format(**{name: markdown(str(value)) for name, value in shown.items()})
+    plan = f"{_root()}/psflow/plan/{quote(shown['batch_id'], safe='')}"
+    cells = {name: markdown(str(value)) or "\N{EN DASH}" for name, value in shown.items()}
+    return _BODY.format(plan=plan, **cells)
+
+
+def _root() -> str:
+    """Return where Airflow's pages are; empty when nobody says, then a link is a path of the same host."""
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
 
 
 def _only(content_hash: str) -> Param:
     return Param(content_hash, "what you decide on", type="string", enum=[content_hash], title="Content hash")
 
 
+_REASON = Param(
+    "", "why you reject it; it stands on the plan", type="string", maxLength=2000, title="Reason", format="multiline"
+)
 _BODY = """
 | | |
 |---|---|
@@ -148,7 +166,12 @@ _BODY = """
 | Charges | {charges} |
 | Held entries, not in it | {held} |
 | Total | **{totals}** |
+| Approvers | {approvers} |
+| Plan hash | {plan_hash} |
 | Content hash | {content_hash} |
 
-Approve is stored with this hash; posting refuses anything else. Reject ends the batch: correct the records, bill again.
+[The plan]({plan}): invoices, lines, what changed, what is held and why, caps, tax, and a workbook.
+
+Approve is stored with these hashes; posting refuses anything else. Reject ends the batch, and your reason stands on its
+plan and on the next one: correct the records, bill again.
 """

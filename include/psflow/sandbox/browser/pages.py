@@ -162,5 +162,5 @@ def _screens(page: Page) -> dict[str, str]:
     exception = blocking_exception(page)
     page.goto("/psflow/gates?verdict=held")
     gate = rows(page, "Verdicts over time").first.locator("th a").get_attribute("href")
-    screens = {name: f"/psflow/{name}" for name in ("engagements", "exceptions", "gates", "systems")}
+    screens = {name: f"/psflow/{name}" for name in ("engagements", "exceptions", "gates", "systems", "plan", "explain")}
     return screens | {"exception": exception, "gate": str(gate), "trace": f"/psflow/trace?id={TRACED}"}

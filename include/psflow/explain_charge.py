@@ -1,0 +1,171 @@
+"""Why a charge is what it is: one sentence for each thing its amount hangs on, from what is written on its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psflow import wording
+from psflow.contracts import LegalEntity
+from psflow.explain_words import TIMES, hours, moment, money, plain
+from psflow.store.connection import Row
+
+_LEVELS = {"contract_line": "contract line", "contract": "contract", "customer": "customer", "standard": "standard"}
+
+
+def charge(row: Row) -> str:
+    """Return how one amount comes about."""
+    amount = money(row["amount"], row["currency"])
+    undone = "Taken back: " if row["kind"] == "reversal" else ""
+    if row["source"] == "time":
+        billed = row["minutes"] if row["billed_minutes"] is None else row["billed_minutes"]
+        rate = money(row["hourly_rate"], row["currency"])
+        who = f" by {row['resource']}" if row["resource"] else ""
+        return f"{undone}{hours(billed)} on {row['worked_on']}{who}{TIMES}{rate} = {amount}"
+    if row["source"] == "expense":
+        return f"{undone}{row['category']} on {row['worked_on']}: {_cost(row)} = {amount}"
+    return f"{undone}{row['category']} on {row['worked_on']}: {amount}"
+
+
+def _cost(row: Row) -> str:
+    base = row["cost"] if row["billable_cost"] is None else row["billable_cost"]
+    parts = [money(abs(base) if row["amount"] > 0 else -abs(base), row["cost_currency"])]
+    if row["cost_currency"] != row["currency"]:
+        parts.append(plain(row["fx_rate"]))
+    if row["markup_pct"]:
+        parts.append(plain(1 + row["markup_pct"] / 100))
+    return TIMES.join(parts)
+
+
+def why_charge(
+    row: Row, entity: LegalEntity | None, caps: Sequence[Row], changed: Row | None, names: Mapping[str, str]
+) -> list[str]:
+    """Return everything a charge hangs on, the price first."""
+    by_source = {"time": _why_time, "expense": _why_expense, "item": _why_item}[row["source"]]
+    found = [_kind(row), *by_source(row, entity), *[_cap(row, cap) for cap in caps], *_split(row)]
+    found += _decision(row, names) + _undone(row, changed)
+    if row["accounting_on"] and row["accounting_on"] != row["worked_on"]:
+        found.append(f"it counts in the books on {row['accounting_on']}: the month of the work was closed")
+    if row["is_void"]:
+        found.append("its invoice was cancelled as a draft, so the charge counts as never made")
+    return found
+
+
+def _kind(row: Row) -> str:
+    terms = f", version {row['terms_version']} of its terms" if row["terms_version"] else ""
+    by = str(row["contract_type"]).replace("_", " ")
+    return f"contract {row['contract_id']} bills {by}{terms}; tax treatment {row['tax_treatment'] or 'not said'}"
+
+
+def _why_time(row: Row, entity: LegalEntity | None) -> list[str]:
+    is_stepped = row["billed_minutes"] not in (None, row["minutes"]) and row["amount"] == row["whole_amount"]
+    if not is_stepped:
+        return [_rate(row, entity)]
+    least = f", at least {row['minimum_minutes']} minutes" if row["minimum_minutes"] else ""
+    steps = f"steps of {row['step_minutes']} minutes, rounded {row['rounding']}, per {row['per']}{least}"
+    return [
+        _rate(row, entity),
+        f"{hours(row['minutes'])} were worked; the customer pays in {steps}: {hours(row['billed_minutes'])}",
+    ]
+
+
+def _rate(row: Row, entity: LegalEntity | None) -> str:
+    price = f"{row['role']} costs {money(row['hourly_rate'], row['currency'])} an hour"
+    if row["rate_id"] is None:
+        return f"{price}, the price of that day; the charge is older than the names of rate rows on charges"
+    if row["level"] is None:
+        return f"{price}: rate row {row['rate_id']}, which is not there any more; the charge keeps its price"
+    until = f" to {row['valid_to']}" if row["valid_to"] else " on"
+    level = f"{_LEVELS[row['level']]} level, by {row['specificity']}"
+    return (
+        f"{price}: {row['scope']}, {level}, valid from {row['valid_from']}{until} (rate row {row['rate_id']})"
+        + (f"; {_order(entity)}" if entity else "")
+        + (f"; {_now(row)}" if row["rate_now"] != row["hourly_rate"] else "")
+    )
+
+
+def _order(entity: LegalEntity) -> str:
+    levels = " > ".join(_LEVELS[level] for level in entity.rate_levels)
+    return f"of all prices for the day the first wins, by level ({levels}), then {' > '.join(entity.rate_specificity)}"
+
+
+def _now(row: Row) -> str:
+    return f"the row says {money(row['rate_now'], row['currency'])} now, and what is billed keeps its price"
+
+
+def _why_expense(row: Row, entity: LegalEntity | None) -> list[str]:
+    paid = row["cost_currency"]
+    found = [f"{money(row['cost'], paid)} was paid"]
+    if row["billable_cost"] is not None and abs(row["billable_cost"]) != abs(row["cost"]):
+        limit = f", at most {plain(row['unit_limit'])} a unit" if row["unit_limit"] else ""
+        price = f", {plain(row['unit_price'])} a unit" if row["unit_price"] else ""
+        found.append(
+            f"{money(row['billable_cost'], paid)} of it is for the customer: tax we get back is out{limit}{price}"
+        )
+    if paid != row["currency"]:
+        day = f", the rate of {row['fx_on']} ({row['fx_source']}), the last by that day" if row["fx_on"] else ""
+        found.append(f"one {paid} is {plain(row['fx_rate'])} {row['currency']}{day}")
+    if row["markup_pct"]:
+        found.append(f"a markup of {plain(row['markup_pct'])} % is agreed from {row['policy_from']}")
+    return found
+
+
+def _why_item(row: Row, entity: LegalEntity | None) -> list[str]:
+    terms = str(row["term_kind"] or row["category"]).replace("_", " ")
+    found = [f"it is item {row['item_id']} of the contract's {terms} terms"]
+    if row["agreed_on"]:
+        found.append(f"version {row['terms_version']} was agreed on {row['agreed_on']}: {row['term_reason']}")
+    if row["accepted_by"]:
+        found.append(f"{row['accepted_by']} accepted it on {row['accepted_on']}: {row['evidence']}")
+    return found
+
+
+def _cap(row: Row, cap: Row) -> str:
+    limit, before, taken, over = (
+        money(cap[name], cap["currency"]) for name in ("limit_amount", "used_before", "taken", "over_amount")
+    )
+    said = (
+        f"cap {cap['cap_id']} on the {cap['level'].replace('_', ' ')}: of {limit}, {before} was used before its batch"
+    )
+    return f"{said}, which took {taken}" + (f"; {over} stayed out" if cap["over_amount"] else "")
+
+
+def _split(row: Row) -> list[str]:
+    whole, currency = row["whole_amount"], row["currency"]
+    if whole is None or row["kind"] == "reversal" or abs(row["amount"]) >= abs(whole):
+        return []
+    return [
+        f"all of the entry is worth {money(whole, currency)}; this charge is {money(row['amount'], currency)} of it"
+    ]
+
+
+def _decision(row: Row, names: Mapping[str, str]) -> list[str]:
+    if not row["decided_kind"]:
+        return []
+    asked, approved = (names.get(row[name], row[name]) for name in ("asked_by", "approved_by"))
+    what = f"a {row['decided_kind'].replace('_', '-')} was decided on {row['decided_on']}"
+    return [f"{what}, asked for by {asked}, approved by {approved}: {row['decided_reason']}"]
+
+
+def _undone(row: Row, changed: Row | None) -> list[str]:
+    found = [f"charge {row['reversed_by']} took it back"] if row["reversed_by"] else []
+    if row["kind"] == "reversal":
+        found.append(f"it takes back charge {row['reverses']} at the price it was billed at")
+        was, now = wording.difference(changed["was"], changed["now"]) if changed else ("", "")
+        found += [f"the entry changed after it was billed: was {was}; now {now}"] if was or now else []
+    return found
+
+
+def charge_facts(row: Row) -> dict[str, str]:
+    """Return the keys of a charge: entry, version, invoice, payload."""
+    facts = {
+        "Entry": f"{row['entry_key']}, version {row['version']}",
+        "Invoice": row["invoice_key"],
+        "Line": row["line_key"],
+        "Batch": row["batch_id"],
+        "Project": f"{row['project_code']} {row['project']}",
+    }
+    if row["payload_hash"]:
+        received = moment(row["received_at"])
+        facts["Payload"] = f"{row['system']} {row['payload_kind']} {row['record_id']}, received {received}"
+        facts["Payload hash"] = row["payload_hash"]
+    return facts

@@ -1,0 +1,109 @@
+"""The words of `explain` for money, hours, invoices, lines and decisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from psflow import wording
+from psflow.rules.split import round_money
+from psflow.store.connection import Row
+
+TIMES = " \N{MULTIPLICATION SIGN} "
+
+
+def money(amount: Decimal | str, currency: str) -> str:
+    """Return e.g. `USD 2,000.00`; below zero `USD -2,000.00`."""
+    return f"{currency} {wording.money(amount, currency).removesuffix(currency).strip()}"
+
+
+def hours(minutes: Decimal | int) -> str:
+    """Return e.g. `8.00 h`; as many digits as it takes."""
+    exact = round(Decimal(minutes) / 60, 4).normalize()
+    return f"{exact:.{max(2, -int(exact.as_tuple().exponent))}f} h"
+
+
+def plain(number: Decimal) -> str:
+    """Return a number without zeros at its end."""
+    return f"{number.normalize():f}"
+
+
+def invoice(head: Row, lines: int) -> str:
+    """Return what an invoice is."""
+    number = f" ({head['number']} in the ERP)" if head["number"] else ""
+    return (
+        f"Invoice {head['invoice_key']}{number} to {head['customer']} of {head['invoiced_on']}: "
+        f"{money(head['amount'], head['currency'])} without tax, the sum of {lines} line{'s' * (lines != 1)}"
+    )
+
+
+def why_invoice(head: Row) -> list[str]:
+    """Return how an invoice came to be, and its tax."""
+    found = [f"batch {head['batch_id']} had this of {head['project_code']}, worked up to the end of {head['period']}"]
+    if head["voided_at"]:
+        found.append("its draft was cancelled in the ERP before it was posted, so it counts as never made")
+    said = "the contract says no tax treatment"
+    if head["tax_treatment"]:
+        said = f"tax treatment {head['tax_treatment']}, since the deal says “{head['said_of_tax']}”"
+    if head["total_amount"] is None:
+        return [*found, f"{said}; the ERP works out the tax on its document"]
+    return [
+        *found,
+        f"{said}; the ERP worked out {money(head['total_amount'] - head['untaxed_amount'], head['currency'])}",
+    ]
+
+
+def invoice_facts(head: Row) -> dict[str, str]:
+    """Return where an invoice stands and what was signed for it."""
+    return {
+        "Customer": head["customer"],
+        "Project": f"{head['project_code']} {head['project']}",
+        "In the ERP": f"{head['state']} {head['number'] or ''}".strip() if head["state"] else "not read back yet",
+        "Batch": head["batch_id"],
+        "Content hash": head["content_hash"] or "none",
+        "Plan hash": head["plan_hash"] or "none",
+    }
+
+
+def line(row: Row, charges: int) -> str:
+    """Return what an invoice line is."""
+    of = f"{charges} charge{'s' * (charges != 1)}"
+    if row["hourly_rate"] is None:
+        return f"{row['of_what']}: {money(row['amount'], row['currency'])}, the sum of {of}"
+    each = f"{hours(row['billed_minutes'])}{TIMES}{money(row['hourly_rate'], row['currency'])}"
+    return f"{row['of_what']}: {each} = {money(row['amount'], row['currency'])}, the sum of {of}"
+
+
+def why_line(row: Row) -> list[str]:
+    """Return why a line is not hours times rate to the cent, when it is not."""
+    if row["hourly_rate"] is None:
+        return []
+    at_once = round_money(row["billed_minutes"] * row["hourly_rate"] / 60, row["currency"])
+    if at_once == row["amount"]:
+        return []
+    once = money(at_once, row["currency"])
+    return [f"each charge is rounded and the line is their sum; hours times rate rounded at once would be {once}"]
+
+
+def history(rows: Sequence[Row]) -> str:
+    """Return every charge of one entry, oldest first."""
+    return "; ".join(
+        f"{row['charge_id']} {money(row['amount'], row['currency'])} on {row['invoice_key']}" for row in rows
+    )
+
+
+def decision(row: Row, names: Mapping[str, str]) -> tuple[str, str]:
+    """Return a step and who decided it."""
+    verb = "Rejected" if row["decision"] == "rejected" else "Submitted" if row["step"] == "submit" else "Approved"
+    second = " second" if row["seat"] > 1 else ""
+    said = f": {row['reason']}" if row["reason"] else ""
+    return (
+        f"{verb}{second}",
+        f"{names.get(row['person'], row['airflow_user'])} ({row['person']}) on {moment(row['decided_at'])}{said}",
+    )
+
+
+def moment(at: dt.datetime) -> str:
+    """Return e.g. `2026-11-24 08:15 UTC`."""
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

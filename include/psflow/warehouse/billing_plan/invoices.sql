@@ -1,0 +1,17 @@
+-- The invoices a batch would make: as billing/invoices.sql makes them, one a project.
+with billed as (
+    select batch_id || '.' || project_code as invoice_key, project_code, currency::text,
+           trim_scale(round(coalesce(sum(minutes), 0) / 60.0, 4)) as hours,
+           trim_scale(round(sum(coalesce(billed_minutes, minutes)) / 60.0, 4)) as billed_hours, count(*) as charges,
+           sum(amount) as amount
+    from billing.batch_content
+    where batch_id = %(batch)s
+    group by batch_id, project_code, currency
+)
+select invoice_key, customer.name as customer, project_code, project.name as project, engagement_id, contract.contract_type,
+       contract.tax_treatment, billed.currency, hours, billed_hours, charges, amount
+from billed
+join core.project using (project_code)
+join core.customer using (customer_id)
+left join core.contract using (engagement_id)
+order by customer.name, project_code
