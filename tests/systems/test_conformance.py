@@ -26,6 +26,7 @@ from psflow.systems.tryton.client import Tryton
 from psflow.testing import Conformance, open_effect
 from tests.systems.test_bamboohr import employee, leave
 from tests.systems.test_kantata import CARDS, PROJECT, entry
+from tests.systems.test_kantata_billing import invoice
 from tests.systems.test_kantata_delivery import expense, story
 from tests.systems.test_kantata_writes import WORK
 from tests.systems.test_salesforce import WON, opportunity
@@ -99,6 +100,7 @@ class TestKantata(_Sandboxed):
         "expense_entry": ("expenses", expense(1, amount_in_cents="1")),
         "task": ("stories", story(1, title=None)),
         "milestone": ("stories", story(2, story_type="milestone", title=None)),
+        "invoice": ("invoices", invoice(1, currency_base_unit=0)),
     }
 
     @pytest.fixture
@@ -116,6 +118,7 @@ class TestKantata(_Sandboxed):
                 "workspaces": [{"id": "55", "title": "Acme"}],
                 "time_entries": [entry(n, updated_at=days[n % 3]) for n in range(1, 302)],
                 "expenses": [expense(n, updated_at=day) for n, day in enumerate(days, 1)],
+                "invoices": [invoice(n, updated_at=day, time_entry_ids=[str(n)]) for n, day in enumerate(days, 1)],
                 "stories": [
                     story(n, updated_at=days[n % 3], story_type="task" if n % 2 else "milestone") for n in range(1, 7)
                 ],

@@ -31,6 +31,11 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
     "users": [{"id": "7", "full_name": "Ann Lee", "email_address": "ann@example.com", "role_id": "2"}],
     "skills": [{"id": "3", "name": "SQL"}],
     "skill_memberships": [{"id": "4", "skill_id": "3", "user_id": "7", "level": 2, "cached_skill_name": "SQL"}],
+    "fixed_fee_items": [{"id": "5", "amount_in_cents": 100000, "currency": "USD", "workspace_id": "1"}],
+    "additional_items": [{"id": "6", "amount_in_cents": -500, "currency": "USD", "workspace_id": "1"}],
+    "billing_milestones": [{"id": "7", "amount_in_cents": 5, "title": "Go-live", "workspace_id": "1"}],
+    "time_adjustments": [{"id": "8", "time": 30, "currency": "USD"}],
+    "invoices": [{"id": "9", "time_entry_ids": ["1"], "fixed_fee_item_ids": ["5"], "workspace_ids": ["1"]}],
     "project_templates": [{"id": "9", "title": "Rollout", "_stories": [{"title": "Go", "story_type": "task"}]}],
 }
 

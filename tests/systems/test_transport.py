@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from psflow.errors import PsflowError, Rejected, TransientError, UncertainOutcome
+from psflow.errors import PsflowError, Rejected, TransientError, Unauthorized, UncertainOutcome
 from psflow.systems.transport import ONCE, Patience, Proof, Reply, Transport
 from tests.effects import open_effect
 
@@ -188,7 +188,7 @@ def test_the_account_is_asked_before_a_call_and_told_after_it(
     told = Told()
     headers = {"Authorization": "Bearer swordfish"}
     for ask in ("read", "write"):
-        transport = Transport("kantata", vendor(answer), DEADLINE_S, account=told)
+        transport = Transport("kantata", vendor(answer), DEADLINE_S, account=told, patience=ONCE)
         with suppress(PsflowError):
             if ask == "read":
                 transport.read("GET", "/x", headers=headers)
@@ -249,7 +249,7 @@ def test_a_read_is_given_up_after_its_tries(answers: Answers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, TransientError), (302, Rejected), (403, Rejected), (404, Rejected)]
+    ("status", "error"), [(401, TransientError), (302, Rejected), (403, Unauthorized), (404, Rejected)]
 )
 def test_a_read_that_would_be_answered_the_same_again_is_sent_once(
     answers: Answers, status: int, error: type[Exception]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import itertools
 import os
 import signal
@@ -24,6 +25,7 @@ from psflow.sandbox.processes import marked
 from psflow.sandbox.tryton import TrytonServer
 from psflow.systems.ports import ErpInvoice
 from psflow.systems.transport import Transport
+from psflow.systems.tryton import mapping
 from psflow.systems.tryton.client import Tryton
 from psflow.systems.tryton.mapping import Currency, erp_amount
 from psflow.systems.tryton.rpc import Warned
@@ -213,6 +215,25 @@ def test_a_document_below_zero_posts_as_a_credit_note(erp: Tryton, customer: str
     assert (found.state, found.total_amount) == ("posted", Decimal("-361.00"))
     assert found.number is not None
     assert found.number.startswith("CN-2025-")
+
+
+def test_what_a_posted_document_still_owes_comes_back(erp: Tryton, customer: str) -> None:
+    drafted = draft(customer)
+    erp.perform(drafted)
+    assert (only(erp, drafted).to_pay, only(erp, drafted).paid_on) == (None, None)
+    erp.perform(on(drafted, "post_invoice", only(erp, drafted).erp_invoice_id))
+    found = only(erp, drafted)
+    assert found.to_pay == found.total_amount > 0 and found.paid_on is None
+
+
+def test_a_paid_document_owes_nothing_since_a_day() -> None:
+    head = {
+        "id": 1, "reference": "r", "number": "1", "state": "paid", "currency": 1, "currency.": {"code": "USD"},
+        "company.": {"currency": 1}, "untaxed_amount": Decimal(9), "total_amount": Decimal(9), "move": None,
+        "amount_to_pay": None, "reconciled": dt.date(2026, 11, 20),
+    }  # fmt: skip
+    paid = mapping.erp_invoice(head, [], [])
+    assert (paid.to_pay, paid.paid_on) == (Decimal(0), dt.date(2026, 11, 20))
 
 
 def test_posting_twice_posts_once(tryton_server: TrytonServer, erp: Tryton, customer: str) -> None:
@@ -562,3 +583,20 @@ def test_a_database_of_somebody_else_is_not_touched(tmp_path: Path, postgres: Se
 def test_a_fault_nobody_knows_is_not_armed(tryton_server: TrytonServer) -> None:
     with pytest.raises(ValueError, match="throttle"):
         tryton_server.arm("model.party.party.create", "throttle")
+
+
+def test_what_the_company_bills_is_read_with_the_entries_that_its_lines_name(erp: Tryton, customer: str) -> None:
+    before = max((row.modified_at for page in erp.bills(None) for row in page.rows if row.modified_at), default=None)
+    named = line("7.50", "180.50", "1353.75") | {"line_key": "time:901"}
+    drafted = draft(customer, named, line("0.333", "100.00", "33.33"))
+    document = erp.perform(drafted)
+    found = {row.record_id: row.record for page in erp.bills(before) for row in page.rows}
+    bill = found[document]
+    assert (bill.state, bill.number, bill.currency) == ("draft", drafted.payload["invoice_key"], "USD")
+    hours, fee = bill.lines
+    assert (hours.kind, hours.entry_id, hours.minutes, hours.hourly_rate) == ("time", "901", 450, Decimal("180.50"))
+    assert (hours.amount, hours.project_ref) == (Decimal("1353.75"), "P-1")
+    assert (fee.kind, fee.entry_id, fee.minutes, fee.amount) == ("fee", None, None, Decimal("33.33"))
+    erp.perform(on(drafted, "cancel_invoice", document))
+    again = {row.record_id: row.record.state for page in erp.bills(before) for row in page.rows}
+    assert again[document] == "cancelled"

@@ -17,6 +17,7 @@ import psycopg
 from psflow.contracts import LegalEntity
 from psflow.errors import GateFailed
 from psflow.flows.billing_difference import stage_difference
+from psflow.flows.period_lock import keep_refusal
 from psflow.rules.split import round_money
 from psflow.store import audit
 from psflow.store.connection import Row, Store, sql
@@ -45,6 +46,7 @@ def adjust(store: Store, entity: LegalEntity, decided: Adjustment) -> Decimal:
         with store.transaction("billing.adjust"):
             ((_, amount),) = decide(store, entity, [decided])
     except psycopg.errors.CheckViolation as error:
+        keep_refusal(store, error)
         raise GateFailed(f"{decided.kind} of {decided.entry_key}: {error.diag.message_primary}") from None
     return amount
 

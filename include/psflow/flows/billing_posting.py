@@ -13,13 +13,18 @@ import psycopg
 from psflow.config import Config
 from psflow.contracts import Invoice, Period
 from psflow.errors import GateFailed, NeedsReview, Rejected
-from psflow.flows.billing import alone, find, stage_difference
+from psflow.flows.billing import alone, find
+from psflow.flows.billing_difference import stage_difference
 from psflow.flows.effects import drive
+from psflow.flows.period_lock import keep_refusal
+from psflow.flows.read_back import close_strays
+from psflow.flows.read_back import read_back as look_again
+from psflow.flows.shadow import leave_to_owners
 from psflow.rules.billing import POSTED, is_cancelled, read_back_breaks
 from psflow.store import crosswalk, effects, exceptions
 from psflow.store.connection import Row, Store, sql
 from psflow.store.effects import NewEffect
-from psflow.systems.ports import Erp, ErpInvoice
+from psflow.systems.ports import Copy, Erp, ErpInvoice
 
 
 def release(store: Store, config: Config, erp: Erp, batch_id: str) -> int:
@@ -34,6 +39,7 @@ def release(store: Store, config: Config, erp: Erp, batch_id: str) -> int:
             with store.transaction("billing.release"):
                 _release(store, config, erp, batch_id)
         except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation) as error:
+            keep_refusal(store, error)
             raise GateFailed(f"batch {batch_id} is not posted: {error.diag.message_primary}") from None
         except _Stale:
             with store.transaction("billing.stale"):
@@ -73,7 +79,9 @@ def _release(store: Store, config: Config, erp: Erp, batch_id: str) -> None:
 
 
 def _refuse_moved(store: Store, config: Config, batch: Row) -> None:
-    stage_difference(store, config.legal_entity(batch["legal_entity_id"]), Period(name=batch["period"]).end)
+    entity, until = config.legal_entity(batch["legal_entity_id"]), Period(name=batch["period"]).end
+    stage_difference(store, entity, until)
+    leave_to_owners(store, config, entity.legal_entity_id, until)
     moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
     if moved:
         some = ", ".join(moved[:5])
@@ -97,7 +105,10 @@ def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:
 
 def draft(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str, int]:
     """Draft the batch's invoices in the ERP; return how many are there and how many were refused."""
-    states = drive(store, config, erp, _keys(store, erp, "draft_invoice", batch_id))
+    keys = _keys(store, erp, "draft_invoice", batch_id)
+    drive(store, config, erp, keys)
+    look_again(store, config, erp, keys)
+    states = effects.states(store, keys)
     drafted = sum(row["state"] == "done" for row in states.values())
     return {"drafted": drafted, "refused": len(states) - drafted}
 
@@ -112,7 +123,7 @@ def read_back(store: Store, config: Config, erp: Erp, batch_id: str) -> dict[str
     time.sleep(erp.profile.search_lag_s)  # a document that landed a moment ago must be visible
     counts = {"agree": 0, "differ": 0, "strays": 0, "void": 0}
     for row, documents in _drafts(store, erp, batch_id):
-        counts["strays"] += _cancel_strays(store, config, erp, row, documents)
+        counts["strays"] += close_strays(store, config, erp, row, _cancellable(documents))
         if _void(store, config, erp, row, documents):
             counts["void"] += 1
         else:
@@ -129,28 +140,9 @@ def _drafts(store: Store, erp: Erp, batch_id: str) -> list[tuple[Row, list[ErpIn
     return [(row, [d for d in found if d.reference == key]) for key, row in ours.items()]
 
 
-def _cancel_strays(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> int:
-    others = [d for d in documents if d.erp_invoice_id != row["external_id"]]
-    strays = [d for d in others if d.state != "cancelled" and d.state not in POSTED]
-    if strays:
-        key = row["payload"]["invoice_key"]
-        with store.transaction("billing.strays"):
-            keys = effects.register(
-                store,
-                [
-                    NewEffect(
-                        erp.key,
-                        "cancel_invoice",
-                        f"{key}:{d.erp_invoice_id}",
-                        {"invoice_key": key, "erp_invoice_id": d.erp_invoice_id},
-                        row["engagement_id"],
-                        row["batch_id"],
-                    )
-                    for d in strays
-                ],
-            )
-        drive(store, config, erp, keys)
-    return len(strays)
+def _cancellable(documents: list[ErpInvoice]) -> list[Copy]:
+    """Return what can still be cancelled; a posted one is told by the comparison, in finance's own words."""
+    return [Copy(d.erp_invoice_id, "open") for d in documents if d.state != "cancelled" and d.state not in POSTED]
 
 
 def _agree(store: Store, config: Config, erp: Erp, row: Row, documents: list[ErpInvoice]) -> bool:

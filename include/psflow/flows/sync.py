@@ -11,7 +11,7 @@ from functools import partial
 from psflow.config import Config
 from psflow.contracts import Customer, Milestone, Opportunity, OpportunityLine, RateCard, Task
 from psflow.errors import NeedsReview
-from psflow.flows import identity
+from psflow.flows import identity, shadow
 from psflow.flows.activation import due
 from psflow.flows.reading import Counts, findings, noted, pull
 from psflow.flows.sync_people import save_person
@@ -59,7 +59,8 @@ def pull_psa(store: Store, config: Config, psa: Psa) -> Counts:
     tasks = pull(store, config, psa, "task", psa.tasks(crosswalk.read_since(store, psa, "task")), _task)
     due = psa.milestones(crosswalk.read_since(store, psa, "milestone"))
     milestones = pull(store, config, psa, "milestone", due, _milestone)
-    return {"resources": resources, "rate_cards": cards, "tasks": tasks, "milestones": milestones}
+    bills = shadow.read_bills(store, config, psa, "psa")
+    return {"resources": resources, "rate_cards": cards, "tasks": tasks, "milestones": milestones, "invoices": bills}
 
 
 def _task(store: Store, system: System, record_id: str, task: Task) -> None:
@@ -71,8 +72,15 @@ def _milestone(store: Store, system: System, record_id: str, milestone: Mileston
 
 
 def pull_erp(store: Store, config: Config, erp: Erp) -> Counts:
-    """Read the exchange rates of the ERP whole (it keeps no change stamp a rate could be missed by); return counts."""
-    return {"fx_rates": pull(store, config, erp, "fx_rate", erp.fx_rates(None), _fx_rate)}
+    """
+    Read the exchange rates of the ERP whole (it keeps no change stamp a rate could be missed by); return counts.
+
+    Its documents too where it owns the number of a contract.
+    """
+    counts = {"fx_rates": pull(store, config, erp, "fx_rate", erp.fx_rates(None), _fx_rate)}
+    if any(rule.owner == "erp" for rule in config.number_owner):
+        counts["invoices"] = shadow.read_bills(store, config, erp, "erp")
+    return counts
 
 
 def _fx_rate(store: Store, system: System, record_id: str, rate: FxRate) -> None:

@@ -3,6 +3,8 @@
 from psflow.systems.ports import (
     Accepted,
     BadRow,
+    Bill,
+    BillLine,
     Copy,
     Crm,
     Erp,
@@ -13,6 +15,7 @@ from psflow.systems.ports import (
     FxRate,
     Hr,
     LedgerLine,
+    MakesBills,
     Page,
     PlannedPerson,
     Planner,
@@ -28,6 +31,8 @@ from psflow.systems.ports import (
 __all__ = [
     "Accepted",
     "BadRow",
+    "Bill",
+    "BillLine",
     "Copy",
     "Crm",
     "Erp",
@@ -38,6 +43,7 @@ __all__ = [
     "FxRate",
     "Hr",
     "LedgerLine",
+    "MakesBills",
     "Page",
     "PlannedPerson",
     "Planner",

@@ -267,7 +267,11 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class ErpInvoice:
-    """A document as the ERP holds it, with its lines and, once posted, its ledger lines."""
+    """
+    A document as the ERP holds it, with its lines and, once posted, its ledger lines.
+
+    `to_pay` is what the customer still owes of the total, None when the ERP does not say; `paid_on` when that became 0.
+    """
 
     erp_invoice_id: str
     reference: str | None
@@ -279,6 +283,8 @@ class ErpInvoice:
     erp_move_id: str | None
     lines: tuple[ErpInvoiceLine, ...]
     ledger: tuple[LedgerLine, ...]
+    to_pay: Decimal | None = None
+    paid_on: dt.date | None = None
 
 
 class BillLine(NamedTuple):

@@ -29,7 +29,7 @@ from psflow.testing.effects import open_effect
 _MANY = 10_000  # pages: more is a list that never ends
 _SINCE = {
     "customer": "customers", "opportunity": "opportunities", "task": "tasks", "milestone": "milestones",
-    "time_entry": "time_entries", "expense_entry": "expenses",
+    "time_entry": "time_entries", "expense_entry": "expenses", "invoice": "bills",
 }  # fmt: skip
 _WHOLE = {"resource": "resources", "rate_card": "rate_cards"}
 _WINDOW = {"absence": "absences", "assignment": "assignments"}

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from psflow.contracts import Milestone, RateCard, Resource, Task
+from psflow.contracts.text import storable
 from psflow.errors import NeedsReview, Rejected
 from psflow.systems.kantata import mapping, mapping_billing, mapping_delivery
 from psflow.systems.kantata.wire import page_of, typed
@@ -125,7 +126,7 @@ class Kantata(Writes):
                 yield {"only": ",".join(ids[start : start + _ONLY])}
 
     def _roles(self) -> dict[str, str]:
-        return {role.id: role.name for role in self._all("roles", mapping.Role)}
+        return {role.id: storable(role.name) for role in self._all("roles", mapping.Role)}
 
     def _skills(self) -> dict[str, list[str]]:
         """Return person id -> names of skills; nothing where the account has no skills module."""

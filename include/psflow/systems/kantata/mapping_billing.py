@@ -40,7 +40,7 @@ class Invoice(msgspec.Struct):
     invoice_date: dt.date | None = None
     user_invoice_number: str | int | None = None
     balance_in_cents: Cents | None = None
-    tax_rate: str | float | None = None
+    tax_rate: Annotated[str, msgspec.Meta(pattern=r"^\d{1,3}(\.\d+)?$")] | float | None = None
     workspace_ids: list[Id] = []
     time_entry_ids: list[Id] = []
     expense_ids: list[Id] = []
@@ -97,7 +97,7 @@ def _bill(invoice: Invoice, lines: list[BillLine]) -> Bill:
         currency=invoice.currency,
         billed_on=invoice.invoice_date,
         balance=_money(invoice.balance_in_cents, invoice),
-        tax_pct=None if invoice.tax_rate is None else Decimal(str(invoice.tax_rate or 0)),
+        tax_pct=None if invoice.tax_rate is None else Decimal(str(invoice.tax_rate)),
         modified_at=invoice.updated_at,
         lines=tuple(lines),
     )

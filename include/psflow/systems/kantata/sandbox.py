@@ -93,6 +93,7 @@ def _defaults(kind: str) -> dict[str, Any]:
         "expenses": money | {"is_invoiced": False, "is_billable": True, "receipt_id": None},
         "stories": {"state": "not started", "billable": True, "archived": False, "deleted_at": None, "due_date": None},
         "staffing_demands": {"quantity": 1, "status": "open"},
+        "invoices": money | {"draft": False, "status": "new", "tax_rate": None},
     }
     refs: dict[str, Any] = {"external_reference_ids": []}
     return held.get(kind, {}) | (refs if kind in CREATE and "external_references" in ASSOCIATIONS[kind] else {})

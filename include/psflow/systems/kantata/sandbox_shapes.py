@@ -46,13 +46,27 @@ ASSOCIATIONS: dict[str, dict[str, tuple[str, str]]] = {
     | {"workspace_resource": ("workspace_resource_id", "workspace_resources")}
     | _REFERENCES,
     "staffing_demands": _WORKSPACE | _ROLE,
+    "invoices": {
+        "time_entries": ("time_entry_ids", "time_entries"),
+        "expenses": ("expense_ids", "expenses"),
+        "fixed_fee_items": ("fixed_fee_item_ids", "fixed_fee_items"),
+        "additional_items": ("additional_item_ids", "additional_items"),
+        "billing_milestones": ("billing_milestone_ids", "billing_milestones"),
+        "time_adjustments": ("time_adjustment_ids", "time_adjustments"),
+        "workspaces": ("workspace_ids", "workspaces"),
+    }
+    | _REFERENCES,
+    "fixed_fee_items": {},
+    "additional_items": {},
+    "billing_milestones": _WORKSPACE,
+    "time_adjustments": _WORKSPACE | _USER | {"story": ("story_id", "stories")},
     "external_references": {},
 }
 # associations whose foreign key is no attribute: it is in the answer only when the association is included
 HIDDEN = {"rate_card_sets", "rate_card_versions", "rate_card_roles", "skill_memberships"}
 # the others have no updated_at
 STAMPED = {"workspaces", "time_entries", "expenses", "expense_report_submissions", "stories", "external_references"}
-STAMPED |= {"workspace_resources", "workspace_allocations", "staffing_demands"}
+STAMPED |= {"workspace_resources", "workspace_allocations", "staffing_demands", "invoices"}
 SUBJECT = {
     "workspaces": "Workspace",
     "time_entries": "TimeEntry",

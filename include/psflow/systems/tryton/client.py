@@ -17,11 +17,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, UncertainOutcome
-from psflow.systems.ports import Copy, ErpInvoice, FxRate, Page, Undo
+from psflow.systems.ports import Bill, Copy, ErpInvoice, FxRate, Page, Undo
 from psflow.systems.transport import Transport
-from psflow.systems.tryton import mapping
+from psflow.systems.tryton import mapping, mapping_bills
 from psflow.systems.tryton.masters import Masters
-from psflow.systems.tryton.rpc import Rpc, Warned
+from psflow.systems.tryton.rpc import Rpc, Warned, instant
 
 _CHUNK = 100  # documents of one search
 _WARNINGS = 3  # more kinds than a posting can ask about
@@ -90,6 +90,20 @@ class Tryton:
             raise ConfigurationError(f"{self.key}: {home} of {self.company!r} has no rate; add one under Currencies")
         for code in sorted(rates.keys() - {home}):
             yield mapping.fx_page(code, home, rates[code], rates[home], since)
+
+    def bills(self, since: dt.datetime | None) -> Iterator[Page[Bill]]:
+        """Yield pages of the company's customer documents made or changed after `since`; our own are among them."""
+        newer = [["OR", *([stamp, ">", instant(since)] for stamp in ("create_date", "write_date"))]] if since else []
+        hours, last = self._masters.books().hours.product, 0
+        while True:
+            domain = [["type", "=", "out"], *self._masters.ours("account.invoice"), ["id", ">", last], *newer]
+            found = self._search("account.invoice", domain, mapping_bills.FIELDS, _CHUNK)
+            if not found:
+                return
+            theirs = [["invoice", "in", [row["id"] for row in found]], ["type", "=", "line"]]
+            lines = _grouped(self._search("account.invoice.line", theirs, mapping_bills.LINE_FIELDS), "invoice")
+            yield Page([mapping_bills.bill(row, lines[row["id"]], hours) for row in found], [])
+            last = found[-1]["id"]
 
     def url(self, kind: str, external_id: str) -> str:
         """
@@ -304,9 +318,9 @@ class Tryton:
 
     # -- one search
 
-    def _search(self, model: str, domain: Domain, fields: list[str]) -> list[Found]:
+    def _search(self, model: str, domain: Domain, fields: list[str], most: int | None = None) -> list[Found]:
         rows: list[Found] = self._rpc.read(
-            f"model.{model}.search_read", domain, 0, None, [["id", "ASC"]], ["id", *fields]
+            f"model.{model}.search_read", domain, 0, most, [["id", "ASC"]], ["id", *fields]
         )
         return rows
 

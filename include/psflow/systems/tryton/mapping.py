@@ -48,7 +48,7 @@ _KINDS = ("receivable", "revenue", "payable", "expense")
 
 INVOICE_FIELDS = [
     "reference", "number", "state", "currency.code", "company.currency", "currency", "untaxed_amount", "total_amount",
-    "move",
+    "move", "amount_to_pay", "reconciled",
 ]  # fmt: skip
 LINE_FIELDS = ["invoice", "note", "quantity", "unit_price", "amount"]
 LEDGER_FIELDS = [
@@ -235,6 +235,8 @@ def erp_invoice(
         erp_move_id=str(found["move"]) if found["move"] else None,
         lines=tuple(_invoice_line(each) for each in lines),
         ledger=tuple(_ledger_line(each, foreign) for each in ledger),
+        to_pay=(found["amount_to_pay"] or Decimal(0)) if found["state"] in POSTED else None,
+        paid_on=found["reconciled"] if found["state"] == "paid" else None,
     )
 
 

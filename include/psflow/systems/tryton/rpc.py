@@ -167,6 +167,12 @@ def day(value: dt.date) -> dict[str, Any]:
     return {"__class__": "date", "year": value.year, "month": value.month, "day": value.day}
 
 
+def instant(value: dt.datetime) -> dict[str, Any]:
+    """Return a value of a Timestamp field."""
+    at, parts = value.astimezone(dt.UTC), ("year", "month", "day", "hour", "minute", "second", "microsecond")
+    return {"__class__": "datetime"} | {part: getattr(at, part) for part in parts}
+
+
 def _decoded(found: dict[str, Any]) -> Any:
     """Return the value an encoded object stands for. Tryton's instants are UTC without saying so."""
     match found.get("__class__"):
