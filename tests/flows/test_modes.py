@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from psflow.config import ModeRule
-from psflow.errors import Rejected, TransientError, Withheld
+from psflow.config import ModeRule, Person
+from psflow.errors import NeedsReview, Rejected, TransientError, Withheld
 from psflow.flows import activation, modes
 from psflow.flows.effects import drive
 from psflow.store import effects
 from psflow.store.effects import NewEffect
 from tests.flows.conftest import Firm
+
+FRANK = Person(person="P-102", airflow_user="frank", teams=(), may=("release",))
 
 
 def with_modes(firm: Firm, *rules: dict[str, Any]) -> Firm:
@@ -42,7 +44,7 @@ def test_what_is_only_proposed_goes_out_when_a_person_released_it(firm: Firm) ->
     engagement = won(firm)
     with pytest.raises(Withheld, match="proposed: tryton:create_customer:C-77"):
         proposing.activate(engagement)
-    assert modes.release(firm.store, ["tryton:create_customer:C-77"], "P-102") == 1
+    assert modes.release(firm.store, ["tryton:create_customer:C-77"], FRANK) == 1
     with pytest.raises(Withheld, match="proposed: tryton:create_project"):
         proposing.activate(engagement)
     assert firm.erp.calls == ["create_customer"]
@@ -50,9 +52,19 @@ def test_what_is_only_proposed_goes_out_when_a_person_released_it(firm: Firm) ->
     assert audited == {"actor": "P-102", "subject": "tryton:create_customer:C-77"}
 
 
+def test_without_the_duty_nobody_lets_anything_out(firm: Firm) -> None:
+    proposing = with_modes(firm, {"mode": "propose", "system": "tryton"})
+    with pytest.raises(Withheld):
+        proposing.activate(won(firm))
+    without = firm.config.person_of("fiona")
+    with pytest.raises(NeedsReview, match="fiona may not let effects out; see may under people in psflow.yaml"):
+        modes.release(firm.store, ["tryton:create_customer:C-77"], without)
+    assert firm.store.value("select count(*) from ops.effect where released_by is not null") == 0
+
+
 def test_a_release_counts_once_and_only_for_what_waits(firm: Firm) -> None:
     firm.start()
-    assert modes.release(firm.store, ["tryton:create_customer:C-77", "tryton:no_such:thing"], "P-102") == 0
+    assert modes.release(firm.store, ["tryton:create_customer:C-77", "tryton:no_such:thing"], FRANK) == 0
 
 
 def test_the_first_rule_that_fits_decides_by_system_entity_and_capability(firm: Firm) -> None:
@@ -87,7 +99,7 @@ def test_an_activation_that_was_observed_goes_on_when_policy_lets_it(firm: Firm)
     with pytest.raises(Withheld):
         with_modes(firm, {"mode": "observe"}).activate(engagement)
     firm.activate(engagement)
-    assert activation.due(firm.store, firm.config) == {"start": [], "restart": []}
+    assert activation.due(firm.store, firm.config) == {"start": [], "restart": [], "lost": []}
 
 
 def test_a_release_is_for_what_was_proposed_and_not_for_what_is_decided_instead(firm: Firm) -> None:
@@ -104,7 +116,7 @@ def test_a_release_is_for_what_was_proposed_and_not_for_what_is_decided_instead(
     with pytest.raises(Withheld):
         proposing.activate(**run)
     key = "tryton:create_project:E-1001.1"
-    modes.release(firm.store, [key], "P-102")
+    modes.release(firm.store, [key], FRANK)
     with pytest.raises(Rejected):
         proposing.activate(**run)
     firm.win(Name="Short")
@@ -112,7 +124,7 @@ def test_a_release_is_for_what_was_proposed_and_not_for_what_is_decided_instead(
     with pytest.raises(Withheld, match=f"proposed: {key}"):
         proposing.activate(**run)
     assert not firm.erp.projects
-    assert modes.release(firm.store, [key], "P-102") == 1
+    assert modes.release(firm.store, [key], FRANK) == 1
     proposing.activate(**run)
     assert [made["name"] for made in firm.erp.projects.values()] == ["Short"]
 
@@ -146,7 +158,7 @@ def test_what_may_have_landed_before_it_needed_a_release_can_be_released(firm: F
     proposing = with_modes(firm, {"mode": "propose", "system": "tryton", "capability": "create_customer"})
     with pytest.raises(Withheld, match="proposed: tryton:create_customer:C-77"):
         proposing.activate(engagement)
-    assert modes.release(firm.store, ["tryton:create_customer:C-77"], "P-102") == 1
+    assert modes.release(firm.store, ["tryton:create_customer:C-77"], FRANK) == 1
     proposing.activate(engagement)
     assert firm.erp.calls.count("create_customer") == 1
 

@@ -75,6 +75,8 @@ def test_a_deal_that_is_lost_after_its_activation_is_being_closed(firm: Firm) ->
     firm.start()
     firm.win(StageName="Closed Lost", IsWon=False)
     firm.sync()
+    assert where(firm) == ("delivery", "held", "data engineering")
+    exceptions.close(firm.store, stands(firm)["exception_id"], "P-202", "waive", "the client told us")
     assert where(firm) == ("delivery", "running", None)
     assert stands(firm)["next_step"] == "none: the deal is lost, what was created is being closed"
 

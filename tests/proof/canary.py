@@ -23,7 +23,7 @@ def main() -> int:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = pytest.main(["-q", "-x", str(report.REPOSITORY / "tests/airflow/test_canary.py")])
     if code or not kept.exists():
-        print(said.getvalue()[-4000:], file=sys.stderr)
+        print(said.getvalue(), file=sys.stderr)
         return report.close("canary", {"ended": int(code)}, ok=False)
     found = json.loads(kept.read_text(encoding="utf-8"))
     return report.close("canary", {k: v for k, v in found.items() if k not in ("command", "at", "ok")}, found["ok"])

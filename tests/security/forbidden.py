@@ -13,6 +13,12 @@ _LEDGERS = {
     "billing.opening_balance": "amount", "finance.snapshot": "as_of", "finance.metric_snapshot": "value",
     "ops.approval": "decision", "ops.audit": "actor", "ops.gate_run": "verdict", "ops.gate_check": "outcome",
     "ops.gate_failure": "value", "ops.exception_event": "who", "ops.person": "may",
+    "ops.dead_letter_edit": "dead_letter", "core.contract_term": "term_id", "core.acceptance": "milestone_id",
+    "billing.adjustment": "kind", "billing.plan": "content_hash", "ops.approval_limit": "second_approver_above",
+    "ops.number_owner": "rules", "ops.period_event": "legal_entity_id", "ops.source_read": "system",
+    "ops.source_row": "kind", "ops.close": "legal_entity_id", "ops.close_control": "control",
+    "ops.close_record": "control", "ops.close_signature": "decision", "billing.dispute": "invoice_key",
+    "billing.dispute_end": "outcome",
 }  # fmt: skip
 _PEOPLE = (
     "core.resource", "core.cost_rate", "core.absence", "core.work_pattern", "core.time_entry", "core.expense_entry",

@@ -20,8 +20,7 @@ def by_parameter(url: str, strings: list[str]) -> int:
             for n, text in enumerate(strings)]  # fmt: skip
     with Store.open(as_role(url, "psflow_app"), REGION) as store:
         with store.transaction("inject"):
-            for row in rows:
-                store.run(sql("warehouse.sync", "customer"), **row)
+            store.run_many(sql("warehouse.sync", "customer"), rows)
         kept = {row["customer_id"]: row["name"] for row in store.rows("select customer_id, name from core.customer")}
     return sum(kept.get(str(n)) != text for n, text in enumerate(strings)) + abs(len(kept) - len(strings))
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from psflow.config import Config
+from psflow.contracts.text import storable
 from psflow.errors import NeedsReview
 from psflow.flows.identity import Undecided
 from psflow.store import crosswalk, dead_letters, exceptions, shapes
@@ -72,9 +73,9 @@ def uncorrected(store: Store, system: System, kind: str, bad: list[BadRow]) -> l
     """Return the rows that still need a person: the very version of the others was read as somebody corrected it."""
     if not bad:
         return []
-    versions = {row.record_id: _hash(row.payload) for row in bad}
+    versions = {storable(row.record_id): _hash(row.payload) for row in bad}
     done = dead_letters.corrected(store, system.key, system.instance, kind, versions)
-    return [row for row in bad if row.record_id not in done]
+    return [row for row in bad if storable(row.record_id) not in done]
 
 
 def again(system: System, kind: str, asked: Row) -> Page[Any]:
@@ -98,8 +99,8 @@ def notices(system: System) -> set[str]:
 def noted(pages: Iterator[Page[T]], seen: set[str], key: Callable[[T], str]) -> Iterator[Page[T]]:
     """Pass pages on and note what is there; a record that cannot be read is there too."""
     for page in pages:
-        seen.update(key(row.record) for row in page.rows)
-        seen.update(row.record_id for row in page.bad)
+        seen.update(storable(key(row.record)) for row in page.rows)
+        seen.update(storable(row.record_id) for row in page.bad)
         yield page
 
 
@@ -134,8 +135,8 @@ def keep_raw(store: Store, system: System, kind: str, records: list[tuple[str, s
         "= (record.system, record.instance, record.kind, record.record_id))",
         [
             {
-                "system": system.key, "instance": system.instance, "kind": kind, "id": record_id, "payload": payload,
-                "hash": _hash(payload),
+                "system": system.key, "instance": system.instance, "kind": kind, "id": storable(record_id),
+                "payload": payload, "hash": _hash(payload),
             }
             for record_id, payload in records
         ],

@@ -13,13 +13,14 @@ from itertools import chain
 from typing import Any, Literal
 
 from psflow.config import Config
+from psflow.contracts.text import storable
 from psflow.errors import GateFailed
 from psflow.flows.gate import judge
 from psflow.flows.reading import again, findings, keep_raw, uncorrected
 from psflow.gates.suite import Gate
 from psflow.store import crosswalk, dead_letters, exceptions, gate_runs
 from psflow.store.connection import Store, sql
-from psflow.systems.ports import BadRow, ExpensePage, Page, Psa, TimePage
+from psflow.systems.ports import BadRow, ExpensePage, ExpenseRow, Page, Psa, Pulled, TimeEntryRow, TimePage
 
 Kind = Literal["time_entry", "expense_entry"]
 _FEW, _SHARE = 20, 10  # more missing at once than this many, and than a tenth of all, is not believed
@@ -66,7 +67,10 @@ def _load(
             every: Iterator[Page[Any] | TimePage | ExpensePage] = chain((again(psa, kind, row) for row in asked), pages)
             for page in every:
                 for row in page.rows:
-                    stream.write_row(row)
+                    if problem := _not_storable(row):
+                        bad.append(BadRow(row[0], problem, row.payload))
+                    else:
+                        stream.write_row(row)
                 read += len(page.rows)
                 bad += page.bad
         store.run("analyze entry_staging")
@@ -77,6 +81,14 @@ def _load(
         if merged["read_to"]:
             crosswalk.read_to(store, psa, kind, merged["read_to"])
     return {"read": read, "changed": merged["changed"], "out_of_shape": len(bad)}
+
+
+def _not_storable(row: Pulled[Any] | TimeEntryRow | ExpenseRow) -> str:
+    """Return why Postgres takes a row not, empty when it does: a NUL, which its payload has as JSON writes it."""
+    if "\\u0000" not in row.payload:
+        return ""
+    named = [name for name, value in zip(row._fields, row, strict=True) if isinstance(value, str) and "\0" in value]
+    return f"{' and '.join(named)}: a NUL character is in it; take it out" if named else ""
 
 
 def _alone(store: Store) -> None:
@@ -92,7 +104,7 @@ def _find_gone(
     worked_from = store.value(sql(folder, "open_from"))
     if worked_from is None:
         return 0
-    read = {"present": sorted(set(listed(worked_from))), "worked_from": worked_from}
+    read = {"present": sorted(set(map(storable, listed(worked_from)))), "worked_from": worked_from}
     found = store.row(sql(folder, "missing"), **read) or {}
     if found["missing"] <= max(_FEW, found["known"] // _SHARE):
         with store.transaction("time_expense.gone"):

@@ -82,6 +82,7 @@ class Stack:
     def seal(self) -> Seal:
         """Return what this stack's audit is written and checked with: a key of its own, and a file of its heads."""
         folder = self.state / "audit"
+        folder.mkdir(exist_ok=True)
         secret: dict[str, str] = kept(folder / "key.json", lambda: {"key": secrets.token_hex(32)})
         return Seal(secret["key"], folder / "anchor")
 

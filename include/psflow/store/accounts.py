@@ -28,6 +28,7 @@ _FAILURES, _WINDOW_S = 5, 60
 _LONGEST_PAUSE_S, _LONGEST_WAIT_S = 900, 3600
 _REFUSED = 20  # times probe_s: wrong passwords lock a login, so they are not tried as often as a vendor that is down
 _BURST = 25  # the part of a budget that may go at once
+_FOR_WRITES = 2  # the part of it that reads leave: patient as they are, they would take every turn of an impatient write
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class SharedAccount:
         Raises TransientError when it may not: nothing was sent, and `retry_after_s` says when to ask again.
         """
         try:
-            row = self._take(patience_s, self._profile.write_counts if is_write else 1)
+            row = self._take(patience_s, is_write)
         except psycopg.OperationalError:
             raise TransientError(f"{self.system}: the business database does not answer; nothing was sent") from None
         if not row["is_admitted"]:
@@ -93,11 +94,12 @@ class SharedAccount:
     def _profile(self) -> VendorProfile:
         return self.config.systems[self.system]
 
-    def _take(self, patience_s: float, cost: int) -> Row:
+    def _take(self, patience_s: float, is_write: bool) -> Row:
         profile, store = self._profile, self.store.beside
         burst, token_s = _bucket(profile)
+        cost, spared = (min(profile.write_counts, burst), 0) if is_write else (1, burst // _FOR_WRITES)
         with store.transaction("account.admit"):
-            given = self._named | {"burst": burst, "token_s": token_s, "cost": min(cost, burst), "me": self._me}
+            given = self._named | {"burst": burst - spared, "token_s": token_s, "cost": cost, "me": self._me}
             given |= {"patience_s": patience_s, "probe_s": max(profile.probe_s, 2 * profile.deadline_s)}
             row = store.row(sql("warehouse.accounts", "admit"), **given)
             if row is None:

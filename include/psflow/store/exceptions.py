@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Literal
 
 from psflow.config import Config, Rule
+from psflow.contracts.text import storable
 from psflow.errors import NeedsReview
 from psflow.store import audit
 from psflow.store.connection import Row, Store, sql
@@ -49,8 +50,9 @@ def open_all(store: Store, config: Config, findings: Iterable[Finding]) -> int:
 def _row(config: Config, f: Finding) -> dict[str, str | int | None]:
     route = config.routing[f.rule]
     return {
-        "rule": f.rule, "entity": f.entity, "record_id": f.record_id, "field": f.field, "value": f.value,
-        "message": f.message, "engagement_id": f.engagement_id, "owner_team": route.owner_team, "fix": route.fix,
+        "rule": f.rule, "entity": f.entity, "record_id": storable(f.record_id), "field": storable(f.field),
+        "value": None if f.value is None else storable(f.value), "message": storable(f.message),
+        "engagement_id": f.engagement_id, "owner_team": route.owner_team, "fix": route.fix,
         "due_days": route.due_days, "currency": f.currency,
         "amount_at_risk": None if f.amount_at_risk is None else str(f.amount_at_risk),
     }  # fmt: skip

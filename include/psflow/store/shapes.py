@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from psflow.contracts.text import storable
 from psflow.store.connection import Store
 from psflow.store.crosswalk import System
 from psflow.store.exceptions import Finding
@@ -42,7 +43,7 @@ def _fields(payload: str) -> Iterable[tuple[str, str]]:
     except ValueError:
         return []
     pairs = record.items() if isinstance(record, dict) else ()
-    return [(name, _TYPES[type(value)]) for name, value in pairs if value is not None]
+    return [(storable(name), _TYPES[type(value)]) for name, value in pairs if value is not None]
 
 
 _NOTE = """
