@@ -9,7 +9,7 @@ from (
     from billing_owed owed
     join billing_work work using (entry_key)
     join billing.cap on cap.currency = work.currency
-        and scope_id = case level when 'customer' then customer_id when 'line' then contract_line
+        and scope_id = case %(level)s::text when 'customer' then customer_id when 'line' then contract_line
                                   when 'customer_on_line' then contract_line || '/' || customer_id else contract_id end
     join billing_room room on room.cap_id = cap.cap_id
     where cap.level = %(level)s and on_excess <> 'warn' and adjustment_id is null

@@ -9,40 +9,45 @@ with billable as materialized (  -- what was done before we bill was billed else
       and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
       and is_by_itself
 ),
-wanted as (  -- once a price, not once an hour
-    select asked.*, row_number() over () as ask
-    from (select distinct rate_card_id, contract_line, contract_id, customer_id, resource_id, billable.role,
-                 coalesce(billable.region, person.region) as region, billable.region as own_region, worked_on, currency
-          from billable
-          left join core.resource person using (resource_id)
-          where source = 'time') asked
+offered as materialized (
+    select *, case specificity when 'person' then resource_id else role end as who,
+           case specificity when 'role+region' then region else '' end as place,
+           array_position(%(levels)s::text[], level) * 100 + array_position(%(specificity)s::text[], specificity) as rank
+    from core.agreed_rate
+),
+ranked as (
+    select distinct level, specificity from offered
+),
+asked as materialized (  -- every hour once a kind of price, so that each finds its own by equality
+    select entry_key, billable.role, worked_on, level, specificity, currency, place.region,
+           case level when 'contract_line' then contract_line when 'contract' then contract_id
+                      when 'customer' then customer_id else '*' end as scope_id,
+           case specificity when 'person' then billable.resource_id else billable.role end as who,
+           case specificity when 'role+region' then place.region else '' end as place
+    from billable
+    left join core.resource person using (resource_id)
+    cross join lateral (select coalesce(billable.region, person.region) as region) place
+    cross join ranked
+    where source = 'time'
 ),
 candidate as (
-    select ask, concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) as rate_id, rate.hourly_rate,
+    select entry_key, concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) as rate_id, rate.hourly_rate,
            array_position(%(levels)s::text[], 'standard') * 100 + array_position(%(specificity)s::text[], 'role') as rank
-    from wanted
-    join core.rate on rate.rate_card_id = wanted.rate_card_id and rate.role = wanted.role
-        and wanted.worked_on >= rate.valid_from and (rate.valid_to is null or wanted.worked_on <= rate.valid_to)
+    from billable
+    join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
+        and worked_on >= rate.valid_from and (rate.valid_to is null or worked_on <= rate.valid_to)
+    where source = 'time'
     union all
-    select ask, rate.rate_id, rate.hourly_rate,
-           array_position(%(levels)s::text[], rate.level) * 100 + array_position(%(specificity)s::text[], rate.specificity)
-    from wanted
-    cross join lateral (values ('contract_line', contract_line), ('contract', contract_id), ('customer', customer_id),
-                               ('standard', '*')) scope (level, scope_id)
-    join core.agreed_rate rate on (rate.level, rate.scope_id) = (scope.level, scope.scope_id)
-        and rate.currency = wanted.currency
-        and coalesce(rate.resource_id = wanted.resource_id, rate.resource_id is null)
-        and coalesce(rate.role = wanted.role, rate.role is null)
-        and coalesce(rate.region = wanted.region, rate.region is null)
-        and wanted.worked_on >= rate.valid_from and (rate.valid_to is null or wanted.worked_on <= rate.valid_to)
-),
-chosen as (
-    select distinct on (ask) ask, rate_id, hourly_rate, count(*) over (partition by ask, rank) as ties
-    from candidate where rank is not null order by ask, rank
+    select entry_key, rate_id, hourly_rate, rank
+    from asked
+    join offered using (level, specificity, currency, scope_id, who, place)
+    where coalesce(offered.role = asked.role, offered.role is null)
+      and coalesce(offered.region = asked.region, offered.region is null)
+      and worked_on >= valid_from and (valid_to is null or worked_on <= valid_to)
 ),
 rated as (
-    select wanted.*, chosen.rate_id, chosen.hourly_rate, chosen.ties
-    from wanted join chosen using (ask)
+    select distinct on (entry_key) entry_key, rate_id, hourly_rate, count(*) over (partition by entry_key, rank) as ties
+    from candidate where rank is not null order by entry_key, rank
 ),
 step as (
     select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_before from core.increment
@@ -101,11 +106,7 @@ priced as (
                 else faced.cost - coalesce(recoverable_tax, 0) end as billable_cost,
            num_nonnulls(unit_price, unit_limit) > 0 and quantity is null as lacks_quantity
     from faced
-    left join rated
-        on (rated.rate_card_id, rated.contract_id, rated.customer_id, rated.worked_on, rated.currency)
-            = (faced.rate_card_id, faced.contract_id, faced.customer_id, faced.worked_on, faced.currency)
-        and (rated.contract_line, rated.resource_id, rated.role, rated.own_region)
-            is not distinct from (faced.contract_line, faced.resource_id, faced.role, faced.region)
+    left join rated using (entry_key)
     left join stepped using (entry_key)
     left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
         and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)

@@ -17,18 +17,20 @@ with standing as (
     from billing.batch_content content
     join billing.batch using (batch_id)
     where batch.legal_entity_id <> %(entity)s and batch.state in ('frozen', 'checked', 'submitted', 'approved')
-)
-insert into billing_room
-select cap_id, used, limit_amount - used
-from billing.cap
-cross join lateral (
-    select invoiced_elsewhere + committed_elsewhere + coalesce(sum(amount), 0) as used
+),
+used as (  -- each row once a scope that it lies in: never once a cap
+    select cap_id, sum(amount) as amount
     from standing
     join core.project using (project_code)
     join core.contract using (engagement_id)
-    where standing.currency = cap.currency
-      and (source = 'time' or source = 'expense' and counts = 'fees_and_expenses')
-      and scope_id = case level when 'customer' then customer_id when 'line' then contract_line
-                                when 'customer_on_line' then contract_line || '/' || customer_id
-                                when 'contract' then contract_id end
-) standing
+    cross join lateral (values ('customer', customer_id), ('line', contract_line), ('contract', contract_id),
+                               ('customer_on_line', contract_line || '/' || customer_id)) scope (level, scope_id)
+    join billing.cap on (cap.level, cap.scope_id, cap.currency) = (scope.level, scope.scope_id, standing.currency)
+    where source = 'time' or source = 'expense' and counts = 'fees_and_expenses'
+    group by cap_id
+)
+insert into billing_room
+select cap_id, invoiced_elsewhere + committed_elsewhere + coalesce(amount, 0),
+       limit_amount - invoiced_elsewhere - committed_elsewhere - coalesce(amount, 0)
+from billing.cap
+left join used using (cap_id)
