@@ -9,10 +9,12 @@ lines, documents and ledger are tied out record by record in `finance.invoice_ti
 - **`read_erp`**: it repeats by itself while Tryton is down. Clear it at any time; it only reads.
 - **`tie_out`**: something does not tie. All rows are written; those whose status is not `tied` name both sides, and
   `finance.open_exception` (rule `tie_out`) has each until it ties. Do not close the period before.
+- **`recheck`**: a month is not as it was signed. It stays closed; rule `period` names the controls, run `close` again.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from psflow_airflow.operators.period import PeriodRecheckOperator
 from psflow_airflow.operators.reconciliation import TieOutOperator
 from psflow_airflow.operators.tryton import TrytonReadInvoicesOperator
 from psflow_airflow.recovery import RETRIES, WAIT_FOR_THE_HOUR
@@ -28,4 +30,5 @@ with DAG(
 ):
     read_erp = TrytonReadInvoicesOperator(task_id="read_erp")
     tie_out = TieOutOperator(task_id="tie_out")
-    read_erp >> tie_out
+    recheck = PeriodRecheckOperator(task_id="recheck")
+    read_erp >> [tie_out, recheck]

@@ -85,7 +85,7 @@ def test_every_task_is_retried_by_what_went_wrong(dags: dict[str, Any], dag_id: 
 
 @pytest.mark.parametrize("dag_id", IDS)
 def test_one_run_at_a_time_except_one_a_deal_and_one_a_legal_entity(dags: dict[str, Any], dag_id: str) -> None:
-    assert (dags[dag_id].max_active_runs == 1) == (dag_id not in ("activation", "billing"))
+    assert (dags[dag_id].max_active_runs == 1) == (dag_id not in ("activation", "billing", "close", "reopen"))
 
 
 @pytest.mark.parametrize("dag_id", IDS)
@@ -100,7 +100,15 @@ def test_a_new_deployment_runs_nothing_at_its_start(dags: dict[str, Any], dag_id
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "param"), [("activation", "engagement_id"), ("activation", "epoch"), ("billing", "legal_entity_id")]
+    ("dag_id", "param"),
+    [
+        ("activation", "engagement_id"),
+        ("activation", "epoch"),
+        ("billing", "legal_entity_id"),
+        ("close", "legal_entity_id"),
+        ("reopen", "legal_entity_id"),
+        ("reopen", "period"),
+    ],
 )
 def test_a_run_without_its_subject_is_refused(dags: dict[str, Any], dag_id: str, param: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError

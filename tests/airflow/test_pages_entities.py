@@ -100,6 +100,8 @@ def objects(firm: Firm) -> list[tuple[str, set[str], str]]:
         (f"/exceptions/{number['rate_card', 'E-1003']}", {EU}, "nowhere"),
         (f"/exceptions/{number['effect', 'float:create_project:E-1001.1']}", {US}, "said no"),
         (f"/exceptions/{number['master_data', 'R-1']}", set(), "of no legal entity"),
+        ("/close/MER-US/2026-10", {US}, "MER-US 2026-10"),
+        ("/close/MER-EU/2026-10", {EU}, "MER-EU 2026-10"),
         (f"/gates/{verdict['MER-US.2026-10.1']}", {US}, "MER-US.2026-10.1"),
         (f"/gates/{verdict['MER-EU.2026-10.1']}", {EU}, "MER-EU.2026-10.1"),
     ]
@@ -119,6 +121,7 @@ LISTS = {
     "/exceptions": {"E-1001": US, "E-1002": EU, "E-1003": EU},
     "/gates": {"MER-US.2026-10.1": US, "MER-EU.2026-10.1": EU},
     "/gates?suite=billing/batch": {"MER-US.2026-10.1": US, "MER-EU.2026-10.1": EU},
+    "/close": {"MER-US": US, "MER-EU": EU},
     "/systems": {"float:create_project:E-1001.1": US, "float:create_project:E-1002.1": EU},
     "/systems?status=done": {"kantata:create_project:E-1001.1": US, "kantata:create_project:E-1002.1": EU},
     "/gates/{load}": {"P-1001": US, "P-1002": EU},

@@ -15,9 +15,9 @@ from psflow.contracts import VendorProfile
 from psflow.flows import reconciliation
 from psflow.sandbox.tryton import TrytonServer
 from psflow.store.connection import Store
+from tests.crash.points import killed_at
 from tests.database import REGION
 from tests.flows.conftest import Firm
-from tests.flows.test_crash import killed_at
 from tests.systems.tryton_fixture import adapter
 
 QUICK = VendorProfile(lookup="search", deadline_s=2, late_landing_s=0.2, search_lag_s=0, lease_s=4)

@@ -13,9 +13,9 @@ from psflow.flows import activation, staffing, sync_people
 from psflow.store.connection import Row, Store
 from psflow.systems.float.client import Float
 from psflow.systems.transport import Transport
+from tests.crash.points import killed_at
 from tests.database import REGION
 from tests.flows.conftest import CARDS, FAST, Firm
-from tests.flows.test_crash import killed_at
 from tests.systems.conftest import Sandbox, float_sandbox
 
 __all__ = ["float_sandbox"]

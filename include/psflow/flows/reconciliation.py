@@ -60,6 +60,7 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
     Each break is an exception for finance until it ties.
     """
     with store.transaction("reconciliation.tie_out"):
+        _void_cancelled(store, config)
         # everything is compared: before there are statistics, a guess of one row would loop over all of it
         store.run("set local enable_nestloop = off")
         store.run(
@@ -67,6 +68,7 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
             entities=[entity.legal_entity_id for entity in config.legal_entities],
             starts=[entity.billing_starts_on for entity in config.legal_entities],
         )
+        store.run(sql("warehouse.reconciliation", "disputes"))
         breaks = store.rows(
             "select * from finance.invoice_tie_out where status is distinct from 'tied' order by step, record_id"
         )
@@ -74,6 +76,23 @@ def tie_out(store: Store, config: Config) -> dict[str, int]:
         exceptions.resolve_others(store, "tie_out", "tie_out", [f"{r['step']} {r['record_id']}" for r in breaks])
         total: int = store.value("select count(*) from finance.invoice_tie_out")
     return {"comparisons": total, "breaks": len(breaks)}
+
+
+def _void_cancelled(store: Store, config: Config) -> None:
+    """Void invoices whose posted document was cancelled in the ERP; in a closed month it takes a person first."""
+    for row in store.rows(sql("warehouse.reconciliation", "cancelled")):
+        key, document = row["invoice_key"], row["erp_invoice_id"]
+        said = f"document {document} was cancelled in the ERP after it was posted"
+        if row["is_open"]:
+            store.run(
+                "insert into billing.void_invoice (invoice_key, erp_invoice_id) values (%(key)s, %(document)s)",
+                key=key, document=document,
+            )  # fmt: skip
+            said += "; the next run bills its hours"
+        else:
+            said += ", and its month is closed: re-open the month, or post the document again"
+        found = exceptions.Finding("billing", "invoice", key, "state", "cancelled", said, row["engagement_id"])
+        exceptions.open_all(store, config, [found])
 
 
 def _finding(row: dict[str, Any]) -> exceptions.Finding:

@@ -7,11 +7,19 @@
 -- owner: finance
 with billed as (  -- what counts as billed of an entry, and its live charge (the newest, should there be two)
     select entry_key, charge.source, coalesce(charge.time_entry_id, charge.expense_entry_id) as record_id,
-           coalesce(sum(charge.minutes) / 60.0, sum(charge.cost)) as quantity, max(charge.line_key) as line_key,
+           coalesce(sum(charge.minutes) / 60.0,
+                    sum(charge.cost * coalesce(abs(charge.amount / nullif(charge.whole_amount, 0)), 1))) as quantity,
+           max(charge.line_key) as line_key,
            max(live.version) as version
     from billing.counted_charge charge
     left join billing.live_charge live using (charge_id, entry_key)
+    where charge.source <> 'item'
     group by entry_key, charge.source, record_id
+),
+waits as (  -- the part of an entry that is over a cap, written off or open after a credit
+    select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity
+    from billing.left_out where reason in ('over_cap', 'written_off', 'credited')
+    group by entry_key
 ),
 judged as (
     select batch_id as load_id, min(checked_at) as judged_at
@@ -34,8 +42,9 @@ policy as (  -- from when on we bill; before, work was billed elsewhere
 due as (  -- what a posted batch should have billed of an entry, unless an exception says why it did not
     select entry.entry_key, entry.source, coalesce(entry.time_entry_id, entry.expense_entry_id) as record_id,
            entry.project_code, entry.engagement_id, entry.cost_currency,
-           coalesce(entry.minutes / 60.0, entry.cost) as quantity,
-           entry.is_to_bill and entry.worked_on >= coalesce(policy.starts_on, '-infinity') as is_to_bill,
+           coalesce(entry.minutes / 60.0, entry.cost) - coalesce(waits.quantity, 0) as quantity,
+           entry.is_to_bill and entry.is_by_itself and entry.worked_on >= coalesce(policy.starts_on, '-infinity')
+               and coalesce(entry.minutes / 60.0, entry.cost) is distinct from waits.quantity as is_to_bill,
            (live.project_code, live.worked_on, live.role, live.category, live.cost_currency)
                is not distinct from
                (entry.project_code, entry.worked_on, entry.role, entry.category, entry.cost_currency) as is_alike
@@ -44,7 +53,10 @@ due as (  -- what a posted batch should have billed of an entry, unless an excep
     join newest on newest.legal_entity_id = entry.legal_entity_id and newest.month = to_char(entry.worked_on, 'YYYY-MM')
     left join policy on policy.legal_entity_id = entry.legal_entity_id
     left join billed on billed.entry_key = entry.entry_key
-    left join billing.live_charge live on (live.entry_key, live.version) = (billed.entry_key, billed.version)
+    left join waits on waits.entry_key = entry.entry_key
+    left join (  -- the parts of one entry are alike
+        select distinct on (entry_key) * from billing.live_charge order by entry_key, version desc
+    ) live on live.entry_key = billed.entry_key
     where newest.state = 'posted' and judged_at < newest.frozen_at
       and not exists (select from told where entity = entry.source || '_entry'
                                          and record_id = coalesce(entry.time_entry_id, entry.expense_entry_id))
@@ -70,12 +82,14 @@ compared as (
            coalesce(document.project_code, due.project_code) as project_code, document.invoice_key,
            coalesce(due.cost_currency, spent.currency, 'h') as unit,
            coalesce(due.source, billed.source) || ' entry' as left_source,
-           round(case when due.is_to_bill is null then coalesce(hour.minutes / 60.0, spent.amount)
+           round(case when due.is_to_bill is null
+                          then coalesce(hour.minutes / 60.0, spent.amount) - coalesce(waits.quantity, 0)
                       when due.is_to_bill then due.quantity end, 4) as left_value,
            'charges' as right_source,
            round(case when due.is_to_bill and not due.is_alike then null else billed.quantity end, 4) as right_value
     from billed
     full join due using (entry_key)
+    left join waits using (entry_key)
     left join core.time_entry hour
         on billed.source = 'time' and (hour.time_entry_id, hour.version) = (billed.record_id, billed.version)
     left join core.expense_entry spent
