@@ -85,7 +85,8 @@ def test_a_person_of_a_legal_entity_that_is_not_ours_is_refused(tmp_path: Path) 
 
 def test_only_people_of_its_legal_entity_may_answer_for_a_batch(tmp_path: Path) -> None:
     path = tmp_path / "psflow.yaml"
-    path.write_text(GOOD.replace("may: [approve, close]", "may: [approve, close], entities: [MER-EU]"), encoding="utf-8")
+    text = GOOD.replace("may: [approve, close]", "may: [approve, close], entities: [MER-EU]")
+    path.write_text(text, encoding="utf-8")
     loaded = config.load(path)
     assert loaded.people_who_may("approve", "MER-US") == ()
     assert [p.airflow_user for p in loaded.people_who_may("approve", "MER-EU")] == ["frank"]
