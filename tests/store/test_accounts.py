@@ -26,7 +26,7 @@ from psflow.systems.bamboohr.client import BambooHR
 from psflow.systems.float.client import Float
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.salesforce.client import Salesforce
-from psflow.systems.transport import Transport
+from psflow.systems.transport import ONCE, Transport
 from tests.database import REGION
 from tests.effects import open_effect
 from tests.systems.conftest import (
@@ -141,7 +141,14 @@ def test_a_write_may_count_as_several_calls(account: Account, store: Store) -> N
     used = row(store, mine)
     assert (used["used"], used["burst"], used["calls"]) == (3, 4, 100)
     assert refused(mine).code == "budget"
-    mine.admit(0, is_write=False)
+
+
+def test_reads_however_many_leave_room_for_the_write_they_prepare(account: Account) -> None:
+    """A write looks first and is impatient: in one line with patient reads it would never have its turn."""
+    mine = account("float", calls=100, per_s=20, write_counts=2)
+    for _ in range(6):
+        mine.admit(60, is_write=False)
+    mine.admit(0, is_write=True)
 
 
 def test_an_account_without_a_budget_is_not_slowed_down(account: Account, store: Store) -> None:
@@ -159,6 +166,7 @@ def test_what_a_vendor_calls_too_much_pauses_its_account_for_all(
     sandbox: Sandbox = request.getfixturevalue(f"{vendor}_sandbox")
     sandbox.arm("POST" if vendor == "bamboohr" else "GET", "throttle")
     mine, other = (adapter(vendor, sandbox.url, account) for _ in range(2))
+    mine.transport.patience = ONCE
     with pytest.raises(TransientError):
         mine.find(open_effect(system=vendor, **LOOK_UPS[vendor])) if vendor in LOOK_UPS else read(mine)
     assert row(store, mine.account)["paused_until"] and row(store, mine.account)["breaker"] == "closed"

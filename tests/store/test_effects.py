@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from psflow.contracts import VendorProfile
-from psflow.errors import NeedsReview, UncertainOutcome
+from psflow.errors import NeedsReview, TransientError, UncertainOutcome
 from psflow.store import effects
 from psflow.store.connection import Store
 from psflow.store.effects import Claimed, NewEffect, Result
@@ -150,7 +150,7 @@ def test_an_old_ticket_and_a_ticket_for_another_system_send_nothing(store: Store
         ticket.effect.permit("kantata")
     ticket.effect.permit("tryton")
     time.sleep(SHORT.lease_s / 3 + 0.02)
-    with pytest.raises(UncertainOutcome, match="older than a third of its lease"):
+    with pytest.raises(TransientError, match="older than a third of its lease"):
         ticket.effect.permit("tryton")
 
 

@@ -32,7 +32,11 @@ def tryton_server(postgres: Server, tmp_path_factory: pytest.TempPathFactory) ->
         db.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
-def adapter(server: TrytonServer, deadline_s: float = 5, **settings: str) -> Tryton:
-    """Return an adapter that goes through the server's proxy, as psflow's own login unless told otherwise."""
+def adapter(server: TrytonServer, deadline_s: float = 30, **settings: str) -> Tryton:
+    """
+    Return an adapter that goes through the server's proxy, as psflow's own login unless told otherwise.
+
+    A server's first posting on a busy machine has taken longer than the five seconds of psflow.yaml.
+    """
     who = {"login": server.login, "password": server.password, "database": server.database, "company": server.company}
     return Tryton(Transport("tryton", server.url, deadline_s), PROFILE, **(who | settings))

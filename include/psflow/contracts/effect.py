@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from psflow.contracts.values import Record
-from psflow.errors import UncertainOutcome
+from psflow.errors import TransientError, UncertainOutcome
 
 Capability = Literal[
     "create_customer", "create_project", "close_project", "activate_contract", "update_opportunity",
@@ -108,8 +108,8 @@ class OpenEffect:
     send_before: float
 
     def permit(self, system: str) -> None:
-        """Raise unless this effect may be sent to `system` now."""
+        """Raise unless this effect may be sent to `system` now; TransientError when it is too late for this claim."""
         if system != self.system:
             raise UncertainOutcome(f"effect {self.key} is for {self.system}, not for {system}; nothing was sent")
         if time.monotonic() > self.send_before:
-            raise UncertainOutcome(f"effect {self.key} is older than a third of its lease; nothing was sent")
+            raise TransientError(f"effect {self.key} is older than a third of its lease; nothing was sent")

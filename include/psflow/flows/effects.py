@@ -98,7 +98,9 @@ def _looked_up(system: System, ticket: Claimed) -> Result | None:
     effect, given_up = ticket.effect, ticket.attempts > system.profile.max_attempts
     last = ticket.last_error or "no answer"
     if system.profile.lookup == "none":
-        said = f"{system.key} cannot be asked whether it landed; look there, or wait for it to be read back"
+        if ticket.attempts == 1:  # a person replayed it: they looked, and say that it never landed
+            return None
+        said = f"{system.key} cannot be asked whether it landed; look there, and replay it if it did not"
         return Result(effect, "dead", error=f"{said}; at last: {last}")
     try:
         if (given_up or _must_look(system.profile, ticket)) and (found := system.find(effect)):

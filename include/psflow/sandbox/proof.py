@@ -25,6 +25,10 @@ where schemaname in ('raw', 'core', 'billing', 'finance')
    or (schemaname, tablename) in (('ops', 'effect'), ('ops', 'approval'))
 order by 1, 2
 """
+_STATE = """
+select count(*) || ' rows ' || md5(string_agg(said, '|' order by said))
+from (select (to_jsonb(t) - array['read_at', 'said_at'])::text as said from {} t) looked_at_again
+"""
 
 
 def erps(stack: Stack) -> list[Tryton]:
@@ -45,10 +49,8 @@ def digest(stack: Stack) -> dict[str, str]:
     found: dict[str, str] = {}
     with psycopg.connect(stack.database_url("psflow")) as db:
         for schema, table in db.execute(_TABLES).fetchall():
-            row = sql.SQL("select count(*) || ' rows ' || md5(string_agg(t::text, '|' order by t::text)) from {} t")
-            found[f"{schema}.{table}"] = str(
-                (db.execute(row.format(sql.Identifier(schema, table))).fetchone() or [""])[0]
-            )
+            row = db.execute(sql.SQL(_STATE).format(sql.Identifier(schema, table))).fetchone() or [""]
+            found[f"{schema}.{table}"] = str(row[0])
     for books in erps(stack):
         found |= {f"tryton {books.company} {model}": str(newest) for model, newest in books.newest_write().items()}
     return found | {f"{vendor} writes": str(stack.vendors.state(vendor)["writes"]) for vendor in VENDORS}

@@ -28,7 +28,7 @@ _FAILURES, _WINDOW_S = 5, 60
 _LONGEST_PAUSE_S, _LONGEST_WAIT_S = 900, 3600
 _REFUSED = 20  # times probe_s: wrong passwords lock a login, so they are not tried as often as a vendor that is down
 _BURST = 25  # the part of a budget that may go at once
-_FOR_WRITES = 2  # the part of it that reads leave: patient as they are, they would take every turn of an impatient write
+_FOR_WRITES = 2  # the part of it that reads leave: they are patient, and would take every turn of a write
 
 
 @dataclass(slots=True)
