@@ -240,12 +240,12 @@ def _said(error: ErrorDetails) -> str:
 
 
 def _explain(path: Path, tree: Any, loc: tuple[int | str, ...], message: str, value: Any) -> str:
-    line, col = _position(tree, loc)
+    line, col = position(tree, loc)
     got = f" (got {value!r})" if isinstance(value, (str, int, float, bool)) or value is None else ""
     return f"{path}:{line}:{col}: {'.'.join(map(str, loc)) or 'file'}: {message.removeprefix('Value error, ')}{got}"
 
 
-def _position(tree: Any, loc: tuple[int | str, ...]) -> tuple[int, int]:
+def position(tree: Any, loc: tuple[int | str, ...]) -> tuple[int, int]:
     """Follow `loc` as far as the file goes; a missing key is placed at its parent. 1-based."""
     line, col, node = 0, 0, tree
     for part in loc:

@@ -149,7 +149,7 @@ def hunted(pool: Pool, names: list[str]) -> dict[str, Any]:
     kills = list[hunt.Kill]()
     for kill in pool.map(hunt.hunt, names):
         kills.append(kill)
-        said = kill.found or kill.healthy or kill.why
+        said = kill.healthy or kill.unjudged or kill.found or kill.why
         print(f"{'killed' if kill.counts else 'ALIVE '} {kill.mutant}: {said}", flush=True)
     return {"mutants": len(kills), "mutants_killed": sum(kill.counts for kill in kills)}
 

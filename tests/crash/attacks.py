@@ -11,14 +11,16 @@ from typing import Any
 
 from psycopg import sql
 
+from psflow.config import Step
 from psflow.flows import billing, time_expense
 from psflow.store import effects
 from psflow.store.connection import Store
 from psflow.store.effects import NewEffect
-from tests.crash.tasks import ENTITY, PERIOD, Day
+from tests.crash.tasks import ENTITY, PERIOD, Day, decide
 from tests.flows.conftest import PassGate
 
 Attack = Callable[[Day], None]
+_STEPS: tuple[Step, ...] = ("submit", "approve", "approve")
 
 
 class Held(Exception):
@@ -78,11 +80,16 @@ def waiting(day: Day, seen: bool = True) -> dict[str, Any]:
     return {"batch": batch, "hash": day.store.value("select billing.content_hash(%(batch)s)", batch=batch)}
 
 
-def decision(step: str, person: str, shown: str = ":hash") -> str:
+def _approved(day: Day, batch: dict[str, Any]) -> None:
+    for step in _STEPS:
+        decide(day, batch["batch"], step, batch["hash"])
+
+
+def decision(step: str, person: str, shown: str = ":hash", seat: int = 1, said: str = "approved") -> str:
     """Return the statement of one decision on the batch that waits."""
     return (
-        "insert into ops.approval (batch_id, step, decision, person, airflow_user, run_id, content_hash) "
-        f"values (:batch, '{step}', 'approved', '{person}', 'x', 'r', {shown})"
+        "insert into ops.approval (batch_id, step, seat, decision, person, airflow_user, run_id, content_hash) "
+        f"values (:batch, '{step}', {seat}, '{said}', '{person}', 'x', 'r', {shown})"
     )
 
 
@@ -111,16 +118,24 @@ def charge(charge_id: str) -> tuple[str, ...]:
     return (f"(batch_id, charge_id) = {line}", charge_id)
 
 
-def bill_again(charge_id: str) -> Attack:
+def bill_again(charge_id: str, *before: str, **changed: str) -> Attack:
     """Return an attack that charges one billed hour a second time."""
 
     def attack(day: Day) -> None:
         where, new = charge(charge_id)
         with day.store.transaction("attack"):
+            for statement in before:
+                _execute(day.store, statement)
             for table in ("billing.batch_line", "billing.charge"):
-                _execute(day.store, copy_of(day.store, table, where, charge_id=new))
+                _execute(day.store, copy_of(day.store, table, where, charge_id=new, **changed))
 
     return attack
+
+
+def reversed_twice(day: Day) -> None:
+    """Take back one billed hour twice."""
+    for ending in (".R", ".R~1"):
+        bill_again(f"kept.charge_id || '{ending}'", kind="'reversal'")(day)
 
 
 def two_truths(day: Day) -> None:
@@ -166,10 +181,7 @@ def moved(day: Day) -> None:
     from psflow.flows import billing_posting
 
     batch, run = waiting(day), (day.store, day.config)
-    for step, user in (("submit", "fiona"), ("approve", "frank")):
-        billing.decide(
-            *run, batch["batch"], step, airflow_user=user, approved=True, content_hash=batch["hash"], run_id="r"
-        )
+    _approved(day, batch)
     head = day.store.rows("select * from core.time_entry_head join core.time_entry using (time_entry_id) "
                           "where version = latest_version and time_entry_id in (select time_entry_id from "
                           "billing.batch_content where batch_id = %(batch)s) limit 1",

@@ -34,11 +34,12 @@ class Kill:
     runs: int
     healthy: str | None = None
     why: str = ""  # the last refusal, of an attack
+    unjudged: str | None = None  # what is found of it with the oracle off, which must be nothing
 
     @property
     def counts(self) -> bool:
-        """Whether the harness found it, and only it."""
-        return self.found is not None and self.healthy is None
+        """Whether the harness found it, and only it, and only by looking."""
+        return self.found is not None and self.healthy is None and self.unjudged is None
 
 
 def hunt(bench: Bench, name: str) -> Kill:
@@ -60,8 +61,9 @@ def _hunt(bench: Bench, name: str) -> Kill:
             runs += 1
             if wrong := bench.run(case).wrong:
                 placebo = replace(mutant, by=mutant.text, statement="")
-                healthy = bench.run(case, mutant=placebo).wrong
-                return Kill(name, f"{case}: {wrong[0][:200]}", runs, healthy[0] if healthy else None)
+                healthy, unjudged = bench.run(case, mutant=placebo).wrong, blind(bench, case).wrong
+                said = f"{case}: {wrong[0][:200]}"
+                return Kill(name, said, runs, next(iter(healthy), None), unjudged=next(iter(unjudged), None))
     return Kill(name, None, runs)
 
 

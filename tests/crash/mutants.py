@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.crash import attacks
+from tests.crash.mutants_books import BOOKS
+from tests.crash.mutants_periods import CLOSING
 from tests.crash.mutants_postgres import POSTGRES
 from tests.crash.planting import Mutant
 
@@ -175,5 +177,5 @@ FLOWS = {
     ),
 }
 
-MUTANTS: Mapping[str, Mutant] = {**PROTOCOL, **FLOWS, **POSTGRES}
+MUTANTS: Mapping[str, Mutant] = {**PROTOCOL, **FLOWS, **POSTGRES, **BOOKS, **CLOSING}
 EXPLAINED: Mapping[str, str] = {}

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from tests.crash.profiles import LIMIT
 from tests.crash.workloads import RATES, Firm
 
 Held = dict[str, Any]
@@ -127,6 +128,19 @@ def _money(firm: Firm, connection: Connection, held: Held) -> Iterator[str]:
     live = connection.execute("select entry_key, count(*) as n from billing.live_charge group by 1 having count(*) > 1")
     yield from (f"doubled: {row['n']} live charges of entry {row['entry_key']}" for row in live)
     yield from _documents(firm, connection, held)
+    yield from _approvals(connection)
+
+
+def _approvals(connection: Connection) -> Iterator[str]:
+    """Yield batches that too few decided on; one person is one, whatever they decide."""
+    rows = connection.execute(
+        "select batch_id, (select sum(abs(amount)) from billing.invoice made where made.batch_id = batch.batch_id) "
+        "as amount, (select count(distinct person) from ops.approval said where said.batch_id = batch.batch_id "
+        "and said.decision = 'approved') as people from billing.batch where state = 'posted'"
+    )
+    for row in rows:
+        if row["people"] < (3 if row["amount"] > LIMIT else 2):
+            yield f"audit: {row['people']} people decided on {row['batch_id']} over {row['amount']}"
 
 
 def _documents(firm: Firm, connection: Connection, held: Held) -> Iterator[str]:
@@ -174,7 +188,7 @@ def _effects(connection: Connection) -> Iterator[str]:
             yield f"blocked: {row['effect_key']} is {row['state']}: {row['last_error']}"
     told = connection.execute(
         "select effect_key, effect.state, count(audit.subject) as n from ops.effect left join ops.audit "
-        "on audit.subject = effect_key and action = 'effect.' || effect.state group by 1"
+        "on audit.subject = effect_key and (action = 'effect.' || effect.state or action = 'effect.found') group by 1"
     )
     for row in told:  # what was refused is tried again by whoever comes next, and told again
         if row["n"] != 1 and not (row["state"] == "refused" and row["n"]):

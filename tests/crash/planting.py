@@ -62,3 +62,27 @@ def plant(name: str, text: str, by: str) -> None:
 
 def _made_in(module: str, value: Any) -> bool:
     return getattr(value, "__module__", None) == module and not isinstance(value, ModuleType)
+
+
+def without(function: str, old: str, new: str) -> str:
+    """Return the statement that replaces a text in a function of Postgres; it fails when the text is not there."""
+    return (
+        f"do $do$ declare body text := pg_get_functiondef('{function}'::regproc); begin "
+        f"if position($t${old}$t$ in body) = 0 then raise exception '{function} lacks the text'; end if; "
+        f"execute replace(body, $t${old}$t$, $t${new}$t$); end $do$"
+    )
+
+
+def dropped(table: str, constraint: str) -> str:
+    """Return the statement that takes a constraint away."""
+    return f"alter table {table} drop constraint {constraint} cascade"
+
+
+def granted(what: str, table: str) -> str:
+    """Return the statement that lets the application do more to a table."""
+    return f"grant {what} on {table} to psflow_app"
+
+
+def last(guard: str, statement: str, attack: Attack, beside: str = "") -> Mutant:
+    """Return the mutant of a guard in Postgres."""
+    return Mutant(guard, statement=statement, beside=beside, attack=attack)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from math import inf
 
-from psflow.config import Config
+from psflow.config import Approval, Config, Person
 from psflow.contracts import VendorProfile
 
 VIRTUAL = {"deadline_s": 10.0, "late_landing_s": 5.0, "search_lag_s": 10.0, "lease_s": 60.0, "max_attempts": 4}
-WALL = {"deadline_s": 1.5, "late_landing_s": 0.2, "search_lag_s": 0.1, "lease_s": 3.0, "max_attempts": 8}
+WALL = {"deadline_s": 1.5, "late_landing_s": 0.2, "search_lag_s": 0.1, "lease_s": 3.0, "max_attempts": 8, "per_s": 6.0}
+
+LIMIT = Decimal(1500)  # USD of a batch: some are above it and some below
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class Profile:
 
     `remembers`: leases for which a second create under the same key is answered as the first was. `lag`: of the search
     lag, until a new record is found. `late`: of the late landing, until a request that was cut off is applied.
-    `draft_late`: leases until such a draft is, which no lease outlasts: reading back has to find it.
+    `draft_late`: leases until such a draft is, which no lease outlasts: reading back has to find it. `lookup: none`:
+    what may have landed is given up, and read back; of the rest a person says that it never landed.
     """
 
     lookup: str = "search"
@@ -34,6 +38,7 @@ PROFILES = {
     "keyed": Profile("idempotency_key", remembers=4),
     "lagging": Profile(lag=0.9),
     "plain": Profile(draft_late=1.02),
+    "none": Profile("none"),
 }
 
 
@@ -43,7 +48,7 @@ def times(virtual: bool) -> dict[str, float]:
 
 
 def adapted(config: Config, profile: Profile, virtual: bool) -> Config:
-    """Return the firm's policy with these vendors' times, and ERP and PSA of this kind."""
+    """Return the firm's policy with these vendors' times, ERP and PSA of this kind, and two approvers above LIMIT."""
     given = times(virtual)
     told: dict[str, str | float] = {"lookup": profile.lookup}
     if profile.lookup == "idempotency_key":
@@ -52,4 +57,6 @@ def adapted(config: Config, profile: Profile, virtual: bool) -> Config:
         key: VendorProfile(**(old.model_dump() | given | (told if key in ("tryton", "kantata") else {})))
         for key, old in config.systems.items()
     }
-    return config.model_copy(update={"systems": systems})
+    people = (*config.people, Person(person="P-103", airflow_user="fay", teams=("finance",), may=("approve",)))
+    approval = Approval(second_approver_above={"USD": LIMIT})
+    return config.model_copy(update={"systems": systems, "people": people, "approval": approval})

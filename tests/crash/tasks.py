@@ -11,10 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from psflow import crash
-from psflow.config import Config
+from psflow.config import Config, Step
 from psflow.contracts import Period
-from psflow.errors import PsflowError, TransientError, UncertainOutcome
-from psflow.flows import activation, billing, billing_posting, reconciliation, staffing, sync, sync_people, time_expense
+from psflow.errors import GateFailed, PsflowError, TransientError, UncertainOutcome
+from psflow.flows import (
+    activation,
+    billing,
+    billing_plan,
+    billing_posting,
+    reconciliation,
+    staffing,
+    sync,
+    sync_people,
+    time_expense,
+)
 from psflow.store.accounts import SharedAccount
 from psflow.store.connection import Store
 from psflow.systems.float.client import Float
@@ -151,8 +161,9 @@ def _billing(day: Day) -> None:
         if batch is None:  # another run billed it all
             return
         shown = day.task("gate_batch", lambda: billing.check(*run, PassGate(), batch))["content_hash"]
-        day.task("submit", lambda: _decide(day, batch, "submit", "fiona", shown))
-        day.task("approve", lambda: _decide(day, batch, "approve", "frank", shown))
+        day.task("submit", lambda: decide(day, batch, "submit", shown))
+        for number in (1, 2):  # the second is asked when the batch is large
+            day.task(f"approve {number}", lambda: decide(day, batch, "approve", shown))
         day.task("release", lambda: billing_posting.release(*run, to.erp, batch))
         day.task("draft", lambda: billing_posting.draft(*run, to.erp, batch))
         day.task("read_back", lambda: billing_posting.read_back(*run, to.erp, batch))
@@ -161,13 +172,18 @@ def _billing(day: Day) -> None:
         day.task("tie_out", lambda: reconciliation.tie_out(*run))
 
 
-def _decide(day: Day, batch: str, step: Any, user: str, shown: str) -> None:
-    """Decide unless it is decided, as the operator does that is begun anew."""
+def decide(day: Day, batch: str, step: Step, shown: str) -> None:
+    """Decide unless it is decided, as the operator does that is begun anew: it asks who did not decide yet."""
     past = {"submit": ("submitted", "approved"), "approve": ("approved",)}[step]
-    if billing.find(day.store, batch)["state"] not in past:
-        billing.decide(
-            day.store, day.config, batch, step, airflow_user=user, approved=True, content_hash=shown, run_id="r"
-        )
+    if billing.find(day.store, batch)["state"] in past:
+        return
+    asked = billing_plan.deciders(day.store, batch)
+    people = [p.airflow_user for p in day.config.people_who_may(step, ENTITY) if p.person not in asked]
+    if not people:
+        raise GateFailed(f"batch {batch}: nobody is left to {step} it")
+    billing.decide(
+        day.store, day.config, batch, step, airflow_user=people[0], approved=True, content_hash=shown, run_id="r"
+    )
 
 
 def _correction(day: Day) -> None:

@@ -15,7 +15,7 @@ from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import NeedsReview, PsflowError, Rejected, TransientError, UncertainOutcome
 from psflow.flows.effects import done, drive
 from psflow.flows.read_back import read_back
-from psflow.store import effects
+from psflow.store import dead_letters, effects
 from psflow.store.connection import Store
 from psflow.store.effects import NewEffect
 from psflow.systems import Accepted, Copy, Undo
@@ -197,6 +197,26 @@ def test_where_nobody_can_look_nothing_is_ever_sent_twice_and_reading_back_finds
     assert read_back(store, config, vendor, keys) == 0
     assert done(effects.states(store, keys)).keys() == set(keys)
     assert open_exceptions(store) == [] and len(vendor.live()) == 2
+
+
+def test_where_nobody_can_look_a_person_who_did_may_have_it_sent_again(store: Store, config: Config) -> None:
+    vendor = Vendor(profile("none"))
+    keys = register(store, "A")
+    effects.claim(store, vendor.profile, keys)  # and dies
+    assert drive(store, config, vendor, keys)[keys[0]]["state"] == "dead"
+    assert dead_letters.replay(store, keys, config.person_of("petra"))[0].is_in_line
+    assert done(drive(store, config, vendor, keys)) == {keys[0]: "1"}
+    assert vendor.sent == keys and open_exceptions(store) == []
+
+
+def test_what_was_given_up_and_is_refused_at_last_is_one_exception(store: Store, config: Config) -> None:
+    vendor = Vendor(profile("none"), fail=once(Rejected("no such rate card")))
+    keys = register(store, "A")
+    effects.claim(store, vendor.profile, keys)  # and dies
+    drive(store, config, vendor, keys)
+    dead_letters.replay(store, keys, config.person_of("petra"))
+    assert drive(store, config, vendor, keys)[keys[0]]["state"] == "refused"
+    assert open_exceptions(store) == [(keys[0], "refused")]
 
 
 def test_what_was_given_up_and_stands_twice_is_a_persons_to_choose(store: Store, config: Config) -> None:

@@ -179,3 +179,6 @@ def _settle(store: Store, config: Config, results: list[Result]) -> None:
             ],
         )
         exceptions.resolve(store, "effect", "effect", [r.effect.key for r in results if r.outcome == "done"])
+        for r in lost:  # what was told of it before is not so any more
+            before = "dead" if r.outcome == "refused" else "refused"
+            exceptions.resolve(store, "effect", "effect", [r.effect.key], field=before)

@@ -58,13 +58,15 @@ def _row(config: Config, f: Finding) -> dict[str, str | int | None]:
     }  # fmt: skip
 
 
-def resolve(store: Store, rule: Rule, entity: str, record_ids: Sequence[str], told_by: str = "") -> int:
+def resolve(
+    store: Store, rule: Rule, entity: str, record_ids: Sequence[str], told_by: str = "", field: str | None = None
+) -> int:
     """Resolve what is open about these records under this rule, in messages that begin so; returns how many."""
     return store.run(
         "update ops.exceptions set state = 'resolved', resolved_at = clock_timestamp() "
         "where state = 'open' and rule = %(rule)s and entity = %(entity)s and record_id = any(%(ids)s) "
-        "and starts_with(message, %(told_by)s)",
-        rule=rule, entity=entity, ids=list(record_ids), told_by=told_by,
+        "and starts_with(message, %(told_by)s) and field = coalesce(%(field)s, field)",
+        rule=rule, entity=entity, ids=list(record_ids), told_by=told_by, field=field,
     )  # fmt: skip
 
 

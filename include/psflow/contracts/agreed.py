@@ -1,0 +1,90 @@
+"""What is agreed with a customer beside a contract's terms: limits, prices, steps, and what is paid of an expense."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from psflow.contracts.terms import Percent, Positive
+from psflow.contracts.values import Currency, Id, Record
+
+Used = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=3)]
+
+
+class Agreement(Record):
+    """The head of one contract's agreements; its lists are checked one by one."""
+
+    currency: Currency = Field(description="of every amount below it; the contract's")
+    agreed_on: dt.date
+    reason: str = Field(min_length=1, description="where it is written down, e.g. the statement of work")
+
+
+class AgreedCap(Record):
+    """Not to exceed. A soft limit warns; a hard one splits the entry at the limit, or holds it whole."""
+
+    level: Literal["entry", "contract", "customer", "line", "customer_on_line"]
+    line: Id | None = Field(default=None, description="contract line, of the levels that have one")
+    limit_amount: Used
+    on_excess: Literal["split", "hold", "warn"] = "split"
+    counts: Literal["fees", "fees_and_expenses"] = "fees"
+    warn_at_pct: Annotated[Decimal, Field(gt=0, max_digits=5, decimal_places=2)] = Decimal(100)
+    invoiced_elsewhere: Used = Decimal(0)
+    committed_elsewhere: Used = Decimal(0)
+
+    @model_validator(mode="after")
+    def _line_where_it_hangs(self) -> AgreedCap:
+        if (self.line is None) == ("line" in self.level):
+            raise ValueError("line: give it for the levels line and customer_on_line, and for no other")
+        return self
+
+
+class AgreedRate(Record):
+    """A price an hour of a role or a person between two days, both included."""
+
+    level: Literal["contract_line", "contract", "customer"] = "contract"
+    line: Id | None = Field(default=None, description="contract line, of level contract_line")
+    role: Id | None = None
+    resource_id: Id | None = None
+    region: Id | None = None
+    valid_from: dt.date
+    valid_to: dt.date | None = None
+    hourly_rate: Positive
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> AgreedRate:
+        if self.role is None and self.resource_id is None:
+            raise ValueError("role, resource_id: give at least one of the two")
+        if (self.line is None) == (self.level == "contract_line"):
+            raise ValueError("line: give it for the level contract_line, and for no other")
+        if self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("valid_to: is before valid_from")
+        return self
+
+
+class AgreedIncrement(Record):
+    """The steps in which the customer is billed, from a day on."""
+
+    valid_from: dt.date
+    minutes: int = Field(default=1, gt=0)
+    rounding: Literal["up", "nearest"] = "up"
+    per: Literal["entry", "day"] = "entry"
+    minimum_minutes: int = Field(default=0, ge=0)
+
+
+class AgreedExpense(Record):
+    """What the customer pays of a category of expenses, from a day on."""
+
+    category: Id
+    valid_from: dt.date
+    markup_pct: Annotated[Percent, Field(le=999)] = Decimal(0)
+    unit_limit: Positive | None = Field(default=None, description="at most this a unit, before the markup")
+    unit_price: Positive | None = Field(default=None, description="a price a unit instead of the cost")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> AgreedExpense:
+        if self.unit_limit is not None and self.unit_price is not None:
+            raise ValueError("unit_limit, unit_price: give at most one of the two")
+        return self

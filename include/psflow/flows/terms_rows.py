@@ -1,0 +1,73 @@
+"""How each kind of agreement lies in its table: its key, its other columns, how it is found and how it is put."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+from psflow.contracts.agreed import AgreedCap, AgreedExpense, AgreedIncrement, AgreedRate
+from psflow.flows.terms_file import Piece
+from psflow.store.connection import Row
+
+
+def columns(piece: Piece, contract: Row, currency: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the key of an agreement's row and its other columns."""
+    contract_id, customer = contract["contract_id"], contract["customer_id"]
+    said = piece.said.model_dump()
+    match piece.said:
+        case AgreedCap(level=level, line=line):
+            scope = {"customer": customer, "line": line, "customer_on_line": f"{line}/{customer}"}.get(
+                level, contract_id
+            )
+            said.pop("line")
+            return {"level": said.pop("level"), "scope_id": scope}, said | {"currency": currency}
+        case AgreedRate(level=level, line=line):
+            scope = {"customer": customer, "contract_line": line}.get(level, contract_id)
+            said.pop("line")
+            who = "|".join(said[name] or "" for name in ("resource_id", "role", "region"))
+            rate_id = f"{level}|{scope}|{who}|{currency}|{said['valid_from']}"
+            return {"rate_id": rate_id}, said | {"scope_id": scope, "currency": currency}
+        case AgreedIncrement():
+            return {"customer_id": customer, "valid_from": said.pop("valid_from")}, said
+        case AgreedExpense():
+            key = {name: said.pop(name) for name in ("category", "valid_from")}
+            return {"contract_id": contract_id, **key}, said
+        case _:
+            return {"contract_id": contract_id, "term_id": piece.place[2]}, {}
+
+
+STATEMENTS: dict[type, tuple[LiteralString, LiteralString]] = {
+    AgreedCap: (
+        "select limit_amount, on_excess, counts, warn_at_pct, invoiced_elsewhere, committed_elsewhere, currency "
+        "from billing.cap where (level, scope_id) = (%(level)s, %(scope_id)s)",
+        "insert into billing.cap (cap_id, level, scope_id, limit_amount, currency, counts, on_excess, warn_at_pct, "
+        "invoiced_elsewhere, committed_elsewhere) values (%(level)s || ':' || %(scope_id)s, %(level)s, %(scope_id)s, "
+        "%(limit_amount)s, %(currency)s, %(counts)s, %(on_excess)s, %(warn_at_pct)s, %(invoiced_elsewhere)s, "
+        "%(committed_elsewhere)s) on conflict (level, scope_id) do update set limit_amount = excluded.limit_amount, "
+        "on_excess = excluded.on_excess, counts = excluded.counts, warn_at_pct = excluded.warn_at_pct, "
+        "invoiced_elsewhere = excluded.invoiced_elsewhere, committed_elsewhere = excluded.committed_elsewhere",
+    ),
+    AgreedRate: (
+        "select level, role, resource_id, region, valid_from, valid_to, hourly_rate, scope_id, currency "
+        "from core.agreed_rate where rate_id = %(rate_id)s",
+        "insert into core.agreed_rate (rate_id, level, scope_id, resource_id, role, region, valid_from, valid_to, "
+        "hourly_rate, currency) values (%(rate_id)s, %(level)s, %(scope_id)s, %(resource_id)s, %(role)s, %(region)s, "
+        "%(valid_from)s, %(valid_to)s, %(hourly_rate)s, %(currency)s) on conflict (rate_id) do update "
+        "set valid_to = excluded.valid_to, hourly_rate = excluded.hourly_rate",
+    ),
+    AgreedIncrement: (
+        "select minutes, rounding, per, minimum_minutes from core.increment "
+        "where (customer_id, valid_from) = (%(customer_id)s, %(valid_from)s)",
+        "insert into core.increment (customer_id, valid_from, minutes, rounding, per, minimum_minutes) values "
+        "(%(customer_id)s, %(valid_from)s, %(minutes)s, %(rounding)s, %(per)s, %(minimum_minutes)s) "
+        "on conflict (customer_id, valid_from) do update set minutes = excluded.minutes, rounding = excluded.rounding, "
+        "per = excluded.per, minimum_minutes = excluded.minimum_minutes",
+    ),
+    AgreedExpense: (
+        "select markup_pct, unit_limit, unit_price from core.expense_policy "
+        "where (contract_id, category, valid_from) = (%(contract_id)s, %(category)s, %(valid_from)s)",
+        "insert into core.expense_policy (contract_id, category, valid_from, markup_pct, unit_limit, unit_price) "
+        "values (%(contract_id)s, %(category)s, %(valid_from)s, %(markup_pct)s, %(unit_limit)s, %(unit_price)s) "
+        "on conflict (contract_id, category, valid_from) do update set markup_pct = excluded.markup_pct, "
+        "unit_limit = excluded.unit_limit, unit_price = excluded.unit_price",
+    ),
+}
