@@ -38,7 +38,8 @@ def test_the_shipped_policy_is_whole() -> None:
         (
             "may: [submit]",
             "may: [post]",
-            "people.0.may.0: Input should be 'submit', 'approve', 'exceptions', 'release', 'rates' or 'close' (got 'post')",
+            "people.0.may.0: Input should be 'submit', 'approve', 'exceptions', 'release', 'rates' or 'close' "
+            "(got 'post')",
         ),
         ("lease_s: 15", "lease_s: 5", "systems.tryton: lease_s 5 must be longer than"),
         (
