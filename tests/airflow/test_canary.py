@@ -146,6 +146,7 @@ def places(planted: Planted, logged: str, admin_url: str) -> dict[str, str]:
     } | canary.metadata(HOME)  # fmt: skip
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_no_planted_secret_is_found_anywhere_and_a_planted_leak_everywhere(
     planted: Planted, run: Run, dags: dict[str, Any], admin_url: str, monkeypatch: pytest.MonkeyPatch,

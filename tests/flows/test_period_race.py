@@ -18,7 +18,7 @@ from psflow.store.connection import Store
 from tests.database import REGION
 from tests.flows.conftest import ENTITY, Firm
 
-ROUNDS = 200
+ROUNDS = 100
 MONTHS = [Period(name=f"{1990 + n // 12}-{n % 12 + 1:02}") for n in range(ROUNDS)]
 
 
