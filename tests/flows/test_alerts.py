@@ -285,7 +285,7 @@ def test_a_channel_of_a_team_that_owns_nothing_or_an_address_that_is_none_is_ref
     for channel, says in {
         "finanse: {conn_id: m, to: [a@b.example]}": r"channels names \['finanse'\], who own no exceptions",
         'finance: {conn_id: m, to: ["a@b\\nBcc: c@d"]}': "channels.finance.to.0",
-        "finance: {conn_id: m, password: x}": "channels.finance.password: Extra inputs are not permitted",
+        "finance: {conn_id: m, password: x}": "channels.finance.password: there is no such key; the keys are conn_id",
     }.items():
         path = tmp_path / "psflow.yaml"
         path.write_text(text.replace("channels: {}", f"channels:\n  {channel}"), encoding="utf-8")
