@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ pytest_plugins = ["psflow.testing", "tests.database", "tests.systems.tryton_fixt
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A running server; tests make their own databases with `ensure_database`."""
-    with tempfile.TemporaryDirectory(prefix="psflow-tests-") as name:
+    with tempfile.TemporaryDirectory(prefix="psflow-tests-", dir=_memory()) as name:
         folder = Path(name)
         folder.chmod(0o755)  # as root the server runs as `nobody`, who must get here
         if address := os.environ.get(OWN_SERVER):
@@ -29,3 +30,10 @@ def postgres() -> Iterator[Server]:
         server.start()
         yield server
         server.remove()
+
+
+def _memory() -> str | None:
+    """Return a place in memory for the server's files; None, which is the disk, where there is little of it."""
+    place = "/dev/shm"
+    roomy = os.access(place, os.W_OK) and shutil.disk_usage(place).free > 4 << 30
+    return place if roomy else None

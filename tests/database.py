@@ -33,7 +33,7 @@ def template(postgres: Server) -> Iterator[str]:
 def admin_url(postgres: Server, template: str) -> Iterator[str]:
     """URL of a fresh business database, as its owner."""
     name = f"psflow_test_{os.getpid()}_{next(_NUMBER)}"
-    _admin(postgres, f"create database {name} template {template}")
+    _admin(postgres, f"create database {name} template {template} strategy file_copy")
     yield postgres.url(name)
     _admin(postgres, f"drop database {name} with (force)")
 
