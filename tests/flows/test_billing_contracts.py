@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from psflow.contracts import Period
 from psflow.contracts.terms import (
     CostPlusTerms,
     FeeFrom,
@@ -18,7 +19,7 @@ from psflow.contracts.terms import (
     SubscriptionTerms,
 )
 from psflow.errors import GateFailed
-from psflow.flows import billing_adjustment, reconciliation
+from psflow.flows import billing_adjustment, period_controls, reconciliation
 from psflow.gates.suite import ExpectationGate
 from tests.flows.conftest import ENTITY, Firm
 
@@ -86,6 +87,15 @@ def breaks(firm: Firm) -> int:
     return reconciliation.tie_out(firm.store, firm.config)["breaks"]
 
 
+def earned(firm: Firm) -> dict[str, Decimal]:
+    """Return what finance reads of the work months, once it is seen that it closes and no hour is in no state."""
+    rows = firm.store.rows("select * from finance.revenue_monthly order by month")
+    assert [row["earned"] for row in rows] == [row["opening"] + row["invoiced"] + row["unbilled"] for row in rows]
+    told = {c.control: c for c in period_controls.check(firm.store, firm.config, ENTITY, Period(name="2026-10"))}
+    assert told["K2"].broken == ()
+    return {row["month"]: row["earned"] for row in rows}
+
+
 def lines(firm: Firm) -> list[tuple[str, str, str]]:
     document = list(firm.erp.documents.values())[-1]
     hours = [(line["role"], line["hours"], line["amount"]) for line in document["lines"]]
@@ -106,6 +116,7 @@ def test_a_cap_splits_the_hour_at_its_limit_and_what_is_over_is_told_and_no_brea
     (told,) = working.exceptions("billing")
     assert (told["entity"], told["record_id"], told["value"]) == ("cap", "CAP", "61.000")
     assert breaks(working) == 0 and working.freeze() is None
+    assert earned(working) == {"2026-10": Decimal("300.000")}  # what is over the cap is no revenue, either
 
 
 def test_a_raised_cap_bills_the_rest_of_the_hour_as_its_second_charge(working: Firm) -> None:
@@ -277,6 +288,7 @@ def test_how_hours_are_billed_is_the_type_of_the_contract(working: Firm, kind: s
     due = {"retainer": [Decimal(1000), Decimal(300)], "cost_plus": [Decimal(660)]}
     assert [amount for _, amount in ledger(working)] == due[kind]
     assert working.exceptions() == [] and breaks(working) == 0
+    assert earned(working) == {"2026-10": sum(due[kind])}  # the hours are in the fee, and not earned once more
 
 
 def test_a_decided_credit_is_a_document_below_zero_and_opens_what_it_took_back(
@@ -296,6 +308,7 @@ def test_a_decided_credit_is_a_document_below_zero_and_opens_what_it_took_back(
     }  # fmt: skip
     assert left_out(working) == [("1", "written_off", 60, Decimal("180.500"))]
     assert working.freeze() is None and breaks(working) == 0
+    assert earned(working) == {"2026-10": Decimal("1624.500")}
 
 
 def test_nobody_decides_alone_or_on_more_than_there_is(working: Firm) -> None:

@@ -11,7 +11,7 @@ with earned as (
            coalesce(sum(entry.amount) filter (where not entry.is_opening), 0)
                + coalesce(max(balance.amount), sum(entry.amount) filter (where entry.is_opening), 0) as amount,
            coalesce(bool_or(entry.missing is not null), false) as is_incomplete
-    from (select * from finance.earned_entry where kind = 'time') entry
+    from (select * from finance.earned_entry where kind <> 'expense') entry
     full join billing.opening_balance balance using (project_code)
     group by project_code
 ),

@@ -1,10 +1,12 @@
--- What each approved billable entry is worth: hours at the rate of their work date, expenses reimbursed at cost.
--- An expense in another currency counts at the exchange rate of its day, or at the one it was invoiced at.
--- id:     earned_entry.v1
--- grain:  time or expense entry, the version that passed its gate
+-- What is earned as invoiced: hours at the rate of their work date, expenses reimbursed at cost, items of contracts.
+-- An expense in another currency counts at the exchange rate of its day, or at the one it was invoiced at. Hours that a
+-- retainer, a milestone or another item pays for are not counted again; what is over a cap or written off is not earned.
+-- id:     earned_entry.v2
+-- grain:  time or expense entry, the version that passed its gate; item of a contract, project and day
 -- unit:   hours; money in the contract's currency
 -- owner:  finance
--- source: billing.passed_entry, core.rate, core.fx_rate, core.legal_entity, billing.live_charge, billing.opening_balance
+-- source: billing.passed_entry, billing.left_out, billing.batch_content, billing.counted_charge, core.rate, core.fx_rate,
+--         core.legal_entity, billing.live_charge, billing.opening_balance
 create or replace view finance.earned_entry as
 with billed as (  -- what is corrected keeps the price it was invoiced at
     select distinct on (entry_key) entry_key, project_code, worked_on, role, cost_currency, hourly_rate, fx_rate
@@ -13,12 +15,24 @@ with billed as (  -- what is corrected keeps the price it was invoiced at
 day_rate as (  -- once a pair of currencies and day, not once an expense
     select wanted.*, dated.rate
     from (select distinct cost_currency, currency, worked_on from billing.passed_entry
-          where is_to_bill and cost_currency <> currency) wanted
+          where is_to_bill and is_by_itself and cost_currency <> currency) wanted
     cross join lateral (
         select rate from core.fx_rate
         where (from_currency, to_currency) = (wanted.cost_currency, wanted.currency) and valid_on <= wanted.worked_on
         order by valid_on desc limit 1
     ) dated
+),
+lost as (
+    select entry_key, sum(minutes) as minutes, sum(amount) as amount from billing.left_out
+    where reason in ('over_cap', 'written_off') group by entry_key
+),
+item as (  -- billed, or in a batch that waits: until then nobody has said that it is due
+    select item_id, version, project_code, worked_on, amount, currency from billing.counted_charge
+    where source = 'item'
+    union all
+    select item_id, version, project_code, worked_on, amount, currency
+    from billing.batch_content join billing.batch using (batch_id)
+    where source = 'item' and state in ('frozen', 'checked', 'submitted', 'approved')
 ),
 priced as (
     select entry.*, coalesce(billed.hourly_rate, rate.hourly_rate) as hourly_rate,
@@ -35,26 +49,36 @@ priced as (
         and entry.worked_on >= rate.valid_from and (rate.valid_to is null or entry.worked_on <= rate.valid_to)
     left join day_rate on (day_rate.cost_currency, day_rate.currency, day_rate.worked_on)
                         = (entry.cost_currency, entry.currency, entry.worked_on)
-    where entry.is_to_bill
+    where entry.is_to_bill and entry.is_by_itself
 )
 select source as kind, coalesce(time_entry_id, expense_entry_id) as source_id, version, load_id, engagement_id,
-       legal_entity_id, project_code, worked_on, role, round(coalesce(minutes, 0) / 60.0, 4) as hours, hourly_rate,
-       billing.round_money(coalesce(minutes * hourly_rate / 60, cost * fx_rate), currency) as amount, currency, is_opening,
+       legal_entity_id, project_code, worked_on, role,
+       round((coalesce(priced.minutes, 0) - coalesce(lost.minutes, 0)) / 60.0, 4) as hours, hourly_rate,
+       billing.round_money(coalesce(priced.minutes * hourly_rate / 60, cost * fx_rate), currency) - coalesce(lost.amount, 0)
+           as amount, currency, is_opening,
        case when source = 'time' and hourly_rate is null then 'rate'
             when source = 'expense' and fx_rate is null then 'exchange rate ' || cost_currency || ' to ' || currency
             end as missing
-from priced;
-comment on column finance.earned_entry.kind is 'time or expense.';
-comment on column finance.earned_entry.source_id is 'The entry as the PSA knows it.';
-comment on column finance.earned_entry.version is 'Which version of the entry: the newest that passed its gate.';
-comment on column finance.earned_entry.load_id is 'The load that brought this version.';
+from priced
+left join lost using (entry_key)
+union all
+select 'item', item_id, max(version), null, engagement_id, legal_entity_id, project_code, worked_on, null, 0, null,
+       sum(amount), item.currency, false, null
+from item
+join core.project using (project_code)
+join core.contract using (engagement_id)
+group by item_id, engagement_id, legal_entity_id, project_code, worked_on, item.currency;
+comment on column finance.earned_entry.kind is 'time, expense or item.';
+comment on column finance.earned_entry.source_id is 'The entry as the PSA knows it; the item by its contract, term and part.';
+comment on column finance.earned_entry.version is 'Which version of the entry: the newest that passed its gate; of an item the version of its terms.';
+comment on column finance.earned_entry.load_id is 'The load that brought this version; null for an item.';
 comment on column finance.earned_entry.engagement_id is 'The won deal.';
 comment on column finance.earned_entry.legal_entity_id is 'The company of ours that signs and invoices.';
 comment on column finance.earned_entry.project_code is 'The project.';
 comment on column finance.earned_entry.worked_on is 'Day of the work or the expense; the rate is the one of this day.';
-comment on column finance.earned_entry.role is 'Role that is billed; null for an expense.';
-comment on column finance.earned_entry.hours is 'Hours, from whole minutes; 0 for an expense.';
-comment on column finance.earned_entry.hourly_rate is 'Price of one hour, in currency; null for an expense, or when the rate card has none.';
+comment on column finance.earned_entry.role is 'Role that is billed; null for what is no hour.';
+comment on column finance.earned_entry.hours is 'Hours, from whole minutes; 0 for what is no hour.';
+comment on column finance.earned_entry.hourly_rate is 'Price of one hour, in currency; null for what is no hour, or when the rate card has none.';
 comment on column finance.earned_entry.amount is 'Money in currency, rounded once to its minor unit; null without a price, never 0.';
 comment on column finance.earned_entry.currency is 'Currency of the contract.';
 comment on column finance.earned_entry.is_opening is 'Of a day before psflow billed: it was billed elsewhere.';

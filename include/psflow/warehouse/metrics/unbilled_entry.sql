@@ -1,13 +1,13 @@
--- Approved billable hours and expenses at cost on no invoice, entry by entry, with the reason; the rows behind finance.unbilled.
--- id:     unbilled_entry.v1
--- grain:  time or expense entry, project and day that differ from what was invoiced
+-- Approved billable hours, expenses at cost and contracts' items on no invoice, entry by entry, with the reason; the rows behind finance.unbilled.
+-- id:     unbilled_entry.v2
+-- grain:  time or expense entry or item, project and day that differ from what was invoiced
 -- unit:   hours; money in the contract's currency; days
 -- owner:  finance
 -- source: finance.earned_entry, billing.counted_charge, billing.batch_content, billing.batch, core.time_entry,
 --         core.time_entry_head, core.expense_entry, core.expense_entry_head, core.time_load, ops.exceptions
 create or replace view finance.unbilled_entry as
 with invoiced as (
-    select source as kind, coalesce(time_entry_id, expense_entry_id) as source_id, project_code, worked_on, currency,
+    select source as kind, coalesce(time_entry_id, expense_entry_id, item_id) as source_id, project_code, worked_on, currency,
            coalesce(sum(minutes), 0) / 60.0 as hours, sum(amount) as amount
     from billing.counted_charge
     group by source, source_id, project_code, worked_on, currency
@@ -42,7 +42,7 @@ gap as (
     where version = latest_version and state = 'held' and passed_version is null and is_approved and is_billable
 ),
 batch as (
-    select content.source as kind, coalesce(content.time_entry_id, content.expense_entry_id) as source_id,
+    select content.source as kind, coalesce(content.time_entry_id, content.expense_entry_id, content.item_id) as source_id,
            max(content.batch_id) as batch_id
     from billing.batch_content content
     join billing.batch using (batch_id)
@@ -50,7 +50,10 @@ batch as (
     group by content.source, source_id
 ),
 held as (
-    select distinct entity, record_id from ops.exceptions where state <> 'resolved' and rule = 'billing'
+    select entity, record_id from ops.exceptions where state <> 'resolved' and rule = 'billing'
+    union
+    select source || '_entry', regexp_replace(entry_key, '^expense:', '') from billing.left_out
+    where starts_with(reason, 'PURCHASE_ORDER')
 )
 select gap.kind, gap.source_id, project.engagement_id, contract.legal_entity_id, gap.project_code, gap.worked_on,
        case when gap.missing is not null then 'no rate'
@@ -70,14 +73,14 @@ left join batch using (kind, source_id)
 left join held held_entry on (held_entry.entity, held_entry.record_id) = (gap.kind || '_entry', gap.source_id)
 left join held held_project on (held_project.entity, held_project.record_id) = ('project', gap.project_code)
 left join core.time_load load using (load_id);
-comment on column finance.unbilled_entry.kind is 'time or expense.';
-comment on column finance.unbilled_entry.source_id is 'The entry as the PSA knows it.';
+comment on column finance.unbilled_entry.kind is 'time, expense or item.';
+comment on column finance.unbilled_entry.source_id is 'The entry as the PSA knows it; the item by its contract, term and part.';
 comment on column finance.unbilled_entry.engagement_id is 'The won deal; null when the entry is on no project of ours.';
 comment on column finance.unbilled_entry.legal_entity_id is 'The company of ours that invoices.';
 comment on column finance.unbilled_entry.project_code is 'The project; null when the entry is on none of ours.';
 comment on column finance.unbilled_entry.worked_on is 'Day of the work or the expense.';
 comment on column finance.unbilled_entry.reason is
-    'no rate: the rate card has no price, or nobody has the exchange rate of an expense; held: a gate or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
+    'no rate: the rate card has no price, or nobody has the exchange rate of an expense; held: a gate, a purchase order or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
 comment on column finance.unbilled_entry.hours is 'Hours to bill less hours invoiced; below zero for a credit.';
 comment on column finance.unbilled_entry.amount is 'Money to bill less money invoiced, in currency; null while nobody can say, never 0.';
 comment on column finance.unbilled_entry.currency is 'Currency of the contract.';

@@ -1,4 +1,4 @@
--- Approved hours are invoiced, unbilled, held, over a cap or written off: the gap is 0 h on every project.
+-- Approved hours are invoiced, paid by a contract's fee, unbilled, held, over a cap or written off: the gap is 0 h on every project.
 -- grain: project; left: approved hours worked in the month, right: those invoiced by now; the rest is in the detail
 -- unit:  h
 with newest as (
@@ -7,7 +7,8 @@ with newest as (
     where loaded_at <= %(as_of)s order by time_entry_id, version desc
 ),
 due as (
-    select newest.* from newest
+    select newest.*, contract_type <> 'time_and_materials' as is_in_fee
+    from newest
     join core.project using (project_code) join core.contract using (engagement_id)
     where legal_entity_id = %(entity)s and is_approved and is_billable and not is_gone and minutes <> 0
       and worked_on between greatest(%(start)s::date, %(starts_on)s::date) and %(end)s
@@ -31,6 +32,8 @@ left_out as (
 told as (
     select entity, record_id from ops.exceptions
     where state <> 'resolved' and rule in ('rate', 'billing', 'time_entry', 'record')
+    union all
+    select 'time_entry', entry_key from billing.left_out where source = 'time' and starts_with(reason, 'PURCHASE_ORDER')
 ),
 looked as (  -- the newest batch that reaches the month; an entry that came later is simply not billed yet
     select max(frozen_at) as at from billing.batch
@@ -40,7 +43,9 @@ entry as (
     select coalesce(due.project_code, invoiced.project_code) as project_code,
            coalesce(due.minutes, 0) as approved, coalesce(invoiced.minutes, 0) as invoiced,
            coalesce(over_cap, 0) as over_cap, coalesce(written_off, 0) as written_off,
-           coalesce(due.minutes, 0) - coalesce(invoiced.minutes, 0) - coalesce(over_cap, 0) - coalesce(written_off, 0) as rest,
+           case when is_in_fee then due.minutes else 0 end as in_fee,
+           case when is_in_fee then 0 else coalesce(due.minutes, 0) end
+               - coalesce(invoiced.minutes, 0) - coalesce(over_cap, 0) - coalesce(written_off, 0) as rest,
            coalesce(credited, 0) <> 0 as is_open_again,
            head.state <> 'passed'
                or exists (select from told where (entity, record_id) = ('time_entry', time_entry_id))
@@ -59,7 +64,7 @@ entry as (
 ),
 summed as (
     select project_code, sum(approved) / 60.0 as approved, sum(invoiced) / 60.0 as invoiced,
-           sum(over_cap) / 60.0 as over_cap, sum(written_off) / 60.0 as written_off,
+           sum(in_fee) / 60.0 as in_fee, sum(over_cap) / 60.0 as over_cap, sum(written_off) / 60.0 as written_off,
            coalesce(sum(rest) filter (where is_held), 0) / 60.0 as held,
            coalesce(sum(rest) filter (where not is_held and (is_new or is_open_again)), 0) / 60.0 as unbilled,
            coalesce(sum(abs(rest)) filter (where not is_held and not is_new and not is_open_again), 0) / 60.0 as gap
@@ -68,6 +73,7 @@ summed as (
 select 'project ' || project_code as record_id, 'h' as unit, round(approved, 4) as left_value, round(invoiced, 4) as right_value,
        case when gap <> 0 then round(gap, 4) || ' h are in no state: approved, not invoiced, and nobody says why' end as says,
        jsonb_build_object('invoiced', ops.sum_text(round(invoiced, 4), 'h'), 'unbilled', ops.sum_text(round(unbilled, 4), 'h'),
-                          'held', ops.sum_text(round(held, 4), 'h'), 'over cap', ops.sum_text(round(over_cap, 4), 'h'),
-                          'written off', ops.sum_text(round(written_off, 4), 'h')) as detail
+                          'in fee', ops.sum_text(round(in_fee, 4), 'h'), 'held', ops.sum_text(round(held, 4), 'h'),
+                          'over cap', ops.sum_text(round(over_cap, 4), 'h'),
+                          'written off', ops.sum_text(round(written_off, 4), 'h'), 'gap', ops.sum_text(round(gap, 4), 'h')) as detail
 from summed
