@@ -125,6 +125,7 @@ LISTS = {
     "/systems": {"float:create_project:E-1001.1": US, "float:create_project:E-1002.1": EU},
     "/systems?status=done": {"kantata:create_project:E-1001.1": US, "kantata:create_project:E-1002.1": EU},
     "/gates/{load}": {"P-1001": US, "P-1002": EU},
+    "/unbilled": {"P-1001": US, "P-1002": EU},
     "/trace?id=C-77": {"Rollout 1": US, "Rollout 2": EU, "Rollout 3": EU},
 }
 

@@ -14,7 +14,7 @@ import pytest
 from rapidfuzz import fuzz
 
 from psflow.sandbox import meridian
-from psflow.sandbox.meridian import deals, exchange, oracle, people, prices, story
+from psflow.sandbox.meridian import agreed, deals, exchange, oracle, people, prices, story
 from psflow.sandbox.meridian.plan import Firm, current, firm
 
 WORKSPACES = {deal.number: f"{500 + int(deal.number)}" for deal in deals.deals()}
@@ -211,7 +211,7 @@ def test_the_psa_holds_every_price_and_every_hour_of_the_plan(plan: Firm) -> Non
 
 def test_approved_work_is_invoiced_waiting_unbilled_or_without_a_price(plan: Firm) -> None:
     result = meridian.expected()
-    ours = [e for e in oracle.after(plan) if oracle.counts(e) and e.worked_on >= deals.BILLING_START]
+    ours = [e for e in oracle.after(plan) if oracle.is_by_hours(e) and e.worked_on >= deals.BILLING_START]
     worth = Counter[str]()
     for entry in ours:
         rate = oracle.price(plan, entry)
@@ -224,9 +224,25 @@ def test_approved_work_is_invoiced_waiting_unbilled_or_without_a_price(plan: Fir
     for run, made in result.billed.items():
         if run != meridian.WAITING:
             posted.update(made.by_deal)  # type: ignore[arg-type]
+    said = agreed.agreed(plan)
+    over = worth[deals.CAPPED] - sum(e.amount for e in costs if e.deal == deals.CAPPED) - said.cap
+    assert 0 < over < said.cap  # October reaches the limit, and something is below it
+    worth[deals.CAPPED] -= over  # type: ignore[assignment]
+    for (deal, _), (_, fee) in agreed.items(plan, people.LAST_DAY).items():
+        worth[deal] += fee  # type: ignore[assignment]
     assert {deal: posted[deal] + result.unbilled.get(deal, Decimal()) for deal in worth} == worth
     assert result.unrated == (plan.story.no_rate,)
     assert sum(made.expense_charges for made in result.billed.values()) == len(costs)
+
+
+def test_two_milestones_are_billed_and_a_retainer_carries_its_hours_for_a_month(plan: Firm) -> None:
+    said, billed = agreed.agreed(plan), agreed.items(plan, people.LAST_DAY)
+    milestones = [amount for (deal, _), (_, amount) in billed.items() if deal == deals.MILESTONES]
+    assert len(milestones) == 2 and abs(sum(milestones) - said.price * 2 / 3) < Decimal("0.02")
+    minutes = sum(e.minutes for e in plan.entries if e.deal == deals.RETAINER and oracle.counts(e))
+    fees = [amount for (deal, part), (_, amount) in billed.items() if deal == deals.RETAINER and part.endswith("fee")]
+    over = sum(amount for (deal, part), (_, amount) in billed.items() if part.endswith("overage"))
+    assert fees == [agreed.FEE] * 2 and over / agreed.OVERAGE_RATE * 60 >= minutes - 2 * said.included_hours * 60 > 0
 
 
 def test_openings_and_revenue_agree_on_every_month_before_the_first_day(plan: Firm) -> None:

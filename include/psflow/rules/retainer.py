@@ -61,7 +61,7 @@ def _items(terms: RetainerTerms, currency: str, month: RetainerMonth, until: dt.
             part=f"{name}.fee", label=f"Retainer {name}", worked_on=starts, amount=fee, currency=currency
         )
     if month.overage and month.period.end <= until:
-        label = f"Retainer {name}, {month.overage_hours.normalize():f} h beyond it"
+        label = f"Retainer {name}, {round(month.overage_hours, 4).normalize():f} h beyond it"
         yield BillableItem(
             part=f"{name}.overage", label=label, worked_on=month.period.end, amount=month.overage, currency=currency
         )

@@ -34,6 +34,7 @@ COMPONENTS = {
 }
 USERS = {  # login -> role
     "admin": "admin", "engineer": "op", "paula": "viewer", "petra": "user", "fiona": "user", "frank": "user",
+    "carla": "user",
 }  # fmt: skip
 _HOME = "AIRFLOW_HOME"
 _UNUSED = "airflow_unused"  # the metadata database as it was when it was new

@@ -128,11 +128,14 @@ def _play(stack: Stack, tell: Teller, with_browser: bool) -> dict[str, Any]:
     play.master_data()
     play.activations()
     play.openings()
+    play.agree()
     play.staff()
     play.work()
     play.bill()
+    play.dispute()
     play.correct()
     play.prove()
+    play.close()
     found = differences.find(stack)
     shown: dict[str, Any] = {"oracle_differences": len(found), "differences": found[:20]}
     before = proof.digest(stack)
@@ -186,6 +189,7 @@ def _wait(stack: Stack, tell: Teller) -> None:
     people = {
         "petra": "PMO lead, works on exceptions",
         "paula": "PMO, reads",
+        "carla": "finance, contract terms",
         "fiona": "finance, submits",
         "frank": "finance, approves",
         "engineer": "data engineer",

@@ -36,6 +36,7 @@ def find(stack: Stack) -> list[str]:
             ("who takes the demand", _staffed(db), _wanted_staffing()),
             ("opening balance", _openings(db), _wanted_openings()),
             ("billed", _billed(db), _wanted_bills()),
+            ("disputed", _disputed(db), {meridian.DISPUTED_DEAL: meridian.DISPUTED}),
             ("unbilled", _unbilled(db), meridian.expected().unbilled),
             ("revenue", _revenue(db), meridian.revenue()),
             ("utilization", _utilization(db), _wanted_utilization()),
@@ -142,6 +143,15 @@ def _wanted_bills() -> Found:
             (billed.charges + billed.expense_charges, dict(billed.by_deal))
         for run, billed in meridian.expected().billed.items()
     }  # fmt: skip
+
+
+def _disputed(db: Db) -> Found:
+    """Return what the tie-out explains as disputed, by deal."""
+    rows = db.execute(
+        "select opportunity_id, disputed from finance.invoice_tie_out join deal using (project_code) "
+        "where disputed is not null and status = 'tied'"
+    )
+    return {_deal(deal): amount for deal, amount in rows}
 
 
 def _unbilled(db: Db) -> Found:

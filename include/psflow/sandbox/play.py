@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from psflow import config
 from psflow.errors import PsflowError
-from psflow.flows import opening
+from psflow.flows import dispute, opening, terms
 from psflow.sandbox import meridian
 from psflow.store.connection import Store
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAULT_S = 4  # longer than any deadline of psflow.yaml's fast profiles would wait
 SYNCS = (("sync_bamboohr", "sync_tryton"), ("sync_kantata",), ("sync_float",))  # people, then what refers to them
-SIGNERS = {"submit": "fiona", "approve": "frank"}
+SIGNERS = {"submit": "fiona", "approve": "frank", "sign": "frank"}
 
 
 class DemoFailed(PsflowError):
@@ -63,9 +63,21 @@ class Play:
             place = self.stack.state / "demo" / "opening_balances.csv"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(meridian.opening_csv(self._projects()))
-            with Store.open(self.stack.database_url(), config.load(self.stack.project / "psflow.yaml").region) as store:
+            with self._store() as store:
                 loaded, wrong = opening.load(store, place)
             said.append(f"{loaded} projects, {len(wrong)} wrong lines")
+
+    def agree(self) -> None:
+        """Carla loads what three contracts say beside the rate card; petra has two deliverables accepted."""
+        with self.tell.step("terms of three contracts") as said, self._store() as store:
+            policy, projects = self._policy(), self._projects()
+            place = self.stack.state / "demo" / "terms.yaml"
+            place.write_text(meridian.terms_yaml(meridian.current(), projects))
+            loaded, wrong = terms.load(store, policy, place, "carla")
+            for milestone, day in meridian.ACCEPTED.items():
+                proof = f"acceptance protocol of {day}"
+                terms.accept(store, policy, projects[meridian.MILESTONES], milestone, "petra", proof, "the team", day)
+            said.append(f"{loaded} agreements, {len(wrong)} wrong; {len(meridian.ACCEPTED)} milestones accepted")
 
     def work(self) -> None:
         """Eighteen months of hours and expenses are in the PSA; all of it comes in."""
@@ -89,6 +101,17 @@ class Play:
                     self.stack.tryton.arm("model.account.invoice.create", "timeout_after_commit", hang_s=FAULT_S * 2)
                 said.append(self._bill([run for run in meridian.FIRST if run.period == period]))
 
+    def dispute(self) -> None:
+        """Note what a customer does not accept of an invoice: by fiona, for frank to settle."""
+        with self.tell.step("a customer disputes an invoice") as said, self._store() as store:
+            project = self._projects()[meridian.DISPUTED_DEAL]
+            invoice: str = store.value(
+                "select min(invoice_key) from billing.live_invoice where project_code = %(project)s", project=project
+            )
+            why = "two days of travel were not agreed"
+            dispute.note(store, self._policy(), invoice, meridian.DISPUTED, why, "frank", "fiona")
+            said.append(f"{meridian.DISPUTED} of {invoice}")
+
     def correct(self) -> None:
         """Bill what arrived after the invoices: a late hour, two edited entries. One batch stays with the approver."""
         with self.tell.step("an hour arrives late, two are edited") as said:
@@ -108,6 +131,14 @@ class Play:
         for dag in ("reconciliation", "metrics"):
             with self.tell.step(dag) as said:
                 said.append(self._run(dag))
+
+    def close(self) -> None:
+        """Close September of one entity: nine controls, signed by frank; from then on nothing counts in it."""
+        run = meridian.CLOSED
+        with self.tell.step(f"close {run.period} of {run.legal_entity_id}") as said:
+            run_id = self.api.trigger("close", {"legal_entity_id": run.legal_entity_id, "period": run.period})
+            self._decide(run_id, "sign", "close")
+            said.append(self._finish("close", run_id) or "signed")
 
     def again(self) -> None:
         """Run every DAG once more, many at once; of the activations one that is active and the one that is blocked."""
@@ -134,22 +165,22 @@ class Play:
         return self.api.trigger("billing", {"legal_entity_id": run.legal_entity_id, "period": run.period})
 
     def _post(self, runs: dict[meridian.Run, str]) -> str:
-        for step in SIGNERS:
+        for step in ("submit", "approve"):
             for run_id in runs.values():
                 self._decide(run_id, step)
         return "; ".join(f"{run.legal_entity_id} {self._finish('billing', run_id)}" for run, run_id in runs.items())
 
-    def _decide(self, run_id: str, step: str, wait_s: float = 600) -> None:
+    def _decide(self, run_id: str, step: str, dag: str = "billing", wait_s: float = 600) -> None:
         """Answer a required action as its person, once it is there, with the content hash that it shows."""
         until, actions = time.monotonic() + wait_s, list[dict[str, Any]]()
         while not actions:
-            asked = self.api.required_actions("billing", run_id)
+            asked = self.api.required_actions(dag, run_id)
             actions = [action for action in asked if action["task_instance"]["task_id"] == step]
-            if self.api.run("billing", run_id)["state"] == "failed" or time.monotonic() > until:
-                raise DemoFailed(f"billing did not get to {step}: {self._why('billing', run_id)}")
+            if self.api.run(dag, run_id)["state"] == "failed" or time.monotonic() > until:
+                raise DemoFailed(f"{dag} did not get to {step}: {self._why(dag, run_id)}")
             time.sleep(0.3)
         shown = {name: param["value"] for name, param in actions[0]["params"].items()}
-        self.stack.airflow.api(SIGNERS[step]).answer("billing", run_id, step, "Approve", shown)
+        self.stack.airflow.api(SIGNERS[step]).answer(dag, run_id, step, "Approve", shown)
 
     # -- runs
 
@@ -191,6 +222,12 @@ class Play:
 
     # -- what the systems call the deals
 
+    def _policy(self) -> config.Config:
+        return config.load(self.stack.project / "psflow.yaml")
+
+    def _store(self) -> AbstractContextManager[Store]:
+        return Store.open(self.stack.database_url("psflow_app"), self._policy().region, self.stack.seal())
+
     def _workspaces(self) -> dict[str, str]:
         """Return deal number -> its workspace, as the PSA has them."""
         found = self.stack.vendors.records("kantata", "workspaces")
@@ -202,7 +239,7 @@ class Play:
 
     def _projects(self) -> dict[str, str]:
         """Return deal number -> our project code."""
-        with Store.open(self.stack.database_url(), config.load(self.stack.project / "psflow.yaml").region) as store:
+        with self._store() as store:
             rows = store.rows(
                 "select opportunity_id, project_code from core.project join core.engagement using (engagement_id)"
             )

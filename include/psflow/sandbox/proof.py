@@ -10,9 +10,12 @@ import psycopg
 from psycopg import sql
 
 from psflow import config
+from psflow.contracts import Period
+from psflow.flows import billing_plan, period_controls, shadow
 from psflow.sandbox import meridian
 from psflow.sandbox.browser.checks import CHECKS
 from psflow.sandbox.vendors import VENDORS
+from psflow.store.connection import Store
 from psflow.systems.transport import Transport
 from psflow.systems.tryton.client import Tryton
 
@@ -25,10 +28,20 @@ where schemaname in ('raw', 'core', 'billing', 'finance')
    or (schemaname, tablename) in (('ops', 'effect'), ('ops', 'approval'))
 order by 1, 2
 """
+_CLOSED = """
+select coalesce(string_agg(said, ', ' order by said), 'none')
+from (select legal_entity_id || ' ' || period || ' by ' || signed_by as said from finance.close_control
+      where decision = 'signed' and is_newest group by said having sum(breaks) = 0) closed
+"""
 _STATE = """
 select count(*) || ' rows ' || md5(string_agg(said, '|' order by said))
 from (select (to_jsonb(t) - array['read_at', 'said_at'])::text as said from {} t) looked_at_again
 """
+
+
+_MONEY_GAP = (
+    "select round(coalesce(sum(abs(earned - opening - invoiced - unbilled)), 0), 2) from finance.revenue_monthly"
+)
 
 
 def erps(stack: Stack) -> list[Tryton]:
@@ -101,7 +114,31 @@ def measure(stack: Stack) -> dict[str, Any]:
             for currency in sorted({d.currency for d in posted})
         },
         "faults_injected": struck(stack),
+        **closed(stack),
     }
+
+
+def closed(stack: Stack) -> dict[str, Any]:
+    """Return whether what was posted is what was planned, and what the waterfall of hours and money leaves over."""
+    policy = config.load(stack.project / "psflow.yaml")
+    periods = [Period(name=name) for name in meridian.PERIODS]
+    with Store.open(stack.database_url("psflow_app"), policy.region, stack.seal()) as store:
+        controls = [
+            control
+            for entity in policy.legal_entities
+            for period in periods
+            for control in period_controls.check(store, policy, entity.legal_entity_id, period)
+        ]
+        gaps = [
+            Decimal(row["detail"]["gap"]) for control in controls if control.control == "K2" for row in control.broken
+        ]
+        return {
+            "plan_equals_posted": not billing_plan.plan_equals_posted(store),
+            "waterfall_gap_hours": str(sum(gaps, Decimal())),
+            "waterfall_gap_amount": str(store.value(_MONEY_GAP)),
+            "shadow_differences": shadow.shadow_differences(store),
+            "months_closed": store.value(_CLOSED),
+        }
 
 
 def struck(stack: Stack) -> dict[str, dict[str, int]]:
@@ -145,6 +182,11 @@ def checks(summary: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         "oracle_differences": 0,
         "effects_open": 0,
         "second_pass_changes": 0,
+        "plan_equals_posted": True,
+        "waterfall_gap_hours": "0",
+        "waterfall_gap_amount": "0.00",
+        "shadow_differences": 0,
+        "months_closed": f"{meridian.CLOSED.legal_entity_id} {meridian.CLOSED.period} by P-102",
     }
     if "faults_planned" in summary:
         wanted["faults_short"] = []

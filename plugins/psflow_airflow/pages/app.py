@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from psflow.errors import PsflowError, TransientError
-from psflow_airflow.pages import actions, close, dead_letters, explain, observe, plan, systems, views
+from psflow_airflow.pages import actions, close, dead_letters, explain, observe, plan, systems, unbilled, views
 from psflow_airflow.pages.render import page
 
 _TYPES = {"psflow.css": "text/css", "psflow.js": "text/javascript"}
@@ -45,6 +45,7 @@ app.include_router(dead_letters.router)
 app.include_router(explain.router)
 app.include_router(observe.router)
 app.include_router(plan.router)
+app.include_router(unbilled.router)
 app.include_router(close.router)
 
 

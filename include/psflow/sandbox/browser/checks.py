@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from psflow.sandbox.airflow import Airflow
-from psflow.sandbox.browser import pages, people
+from psflow.sandbox.browser import billing, pages, people
 from psflow.sandbox.browser.window import Unlike, Visit, visit
 
 CHECKS: tuple[Callable[[Visit], str], ...] = (
@@ -27,6 +27,10 @@ CHECKS: tuple[Callable[[Visit], str], ...] = (
     people.hostile,
     people.inside,
     people.finance,
+    billing.waiting_plan,
+    billing.unbilled,
+    billing.explained,
+    billing.closed,
     people.no_outside_host,
 )
 

@@ -11,6 +11,7 @@ from psflow.sandbox.browser.window import NARROW, SCHEMES, TRACED, Visit, blocki
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+_PAGES = ("engagements", "exceptions", "gates", "systems", "plan", "unbilled", "explain", "close")
 _MONEY = re.compile(r"[\d,]+\.\d\d [A-Z]{3}")
 
 
@@ -162,5 +163,5 @@ def _screens(page: Page) -> dict[str, str]:
     exception = blocking_exception(page)
     page.goto("/psflow/gates?verdict=held")
     gate = rows(page, "Verdicts over time").first.locator("th a").get_attribute("href")
-    screens = {name: f"/psflow/{name}" for name in ("engagements", "exceptions", "gates", "systems", "plan", "explain")}
+    screens = {name: f"/psflow/{name}" for name in _PAGES}
     return screens | {"exception": exception, "gate": str(gate), "trace": f"/psflow/trace?id={TRACED}"}

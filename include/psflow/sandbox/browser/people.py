@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HOSTILE = "</td><script>window.taken = 1</script><img src=x onerror='window.taken = 1'>{{ 7*7 }}"
 _ROUTES = (
     "/", "/engagements", "/exceptions", "/exceptions/1", "/gates", "/gates/1", "/systems", "/deadletters",
+    "/plan", "/unbilled", "/close", "/explain",
     f"/trace?id={TRACED}",
     "/dag/activation", f"/run/activation/{TRACED}.1", "/static/psflow.css",
 )  # fmt: skip

@@ -8,10 +8,12 @@ Everything follows from SEED and SIZE of the environment. `*_records` are what e
 
 from __future__ import annotations
 
+from psflow.sandbox.meridian.agreed import ACCEPTED, terms_yaml
 from psflow.sandbox.meridian.crm import account_id, crm_again, crm_records, deal_id
+from psflow.sandbox.meridian.deals import CAPPED, MILESTONES, RETAINER
 from psflow.sandbox.meridian.hr import employee_id, hr_records
 from psflow.sandbox.meridian.openings import opening_csv
-from psflow.sandbox.meridian.oracle import CORRECTIONS, FIRST, WAITING, Expected, Run, expected
+from psflow.sandbox.meridian.oracle import CLOSED, CORRECTIONS, FIRST, PERIODS, WAITING, Expected, Run, expected
 from psflow.sandbox.meridian.oracle_metrics import backlog, revenue, staffing, utilization
 from psflow.sandbox.meridian.plan import current
 from psflow.sandbox.meridian.planner import people_id, planner_records
@@ -23,10 +25,42 @@ from psflow.sandbox.meridian.psa import (
     time_records,
     user_id,
 )
+from psflow.sandbox.meridian.story import DISPUTED, DISPUTED_DEAL
 
 __all__ = [
-    "CORRECTIONS", "FIRST", "WAITING", "Expected", "Run", "account_id", "backlog", "corrected_records", "crm_again",
-    "crm_records", "current", "deal_id", "employee_id", "expected", "expense_records", "hr_records", "opening_csv",
-    "people_id", "planner_records", "psa_records", "psa_workspaces", "revenue", "staffing", "time_records", "user_id",
+    "ACCEPTED",
+    "CAPPED",
+    "CLOSED",
+    "CORRECTIONS",
+    "DISPUTED",
+    "DISPUTED_DEAL",
+    "FIRST",
+    "MILESTONES",
+    "PERIODS",
+    "RETAINER",
+    "WAITING",
+    "Expected",
+    "Run",
+    "account_id",
+    "backlog",
+    "corrected_records",
+    "crm_again",
+    "crm_records",
+    "current",
+    "deal_id",
+    "employee_id",
+    "expected",
+    "expense_records",
+    "hr_records",
+    "opening_csv",
+    "people_id",
+    "planner_records",
+    "psa_records",
+    "psa_workspaces",
+    "revenue",
+    "staffing",
+    "terms_yaml",
+    "time_records",
+    "user_id",
     "utilization",
 ]  # fmt: skip

@@ -71,7 +71,7 @@ def _deal(firm: Firm, deal: Deal) -> dict[str, Any]:
         "CurrencyIsoCode": deal.currency,
         "Legal_Entity__c": deal.entity,
         "Rate_Card__c": CARD,
-        "Contract_Type__c": "Time and Materials",
+        "Contract_Type__c": deal.contract_type,
         "Tax_Treatment__c": deal.tax,
         "Delivery_Region__c": deal.region,
         "Start_Date__c": deal.starts.isoformat(),

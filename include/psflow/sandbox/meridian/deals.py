@@ -22,6 +22,10 @@ TWO_GATES = "18"  # unmapped legal entity, no tax treatment
 NO_CAPACITY = "19"  # nobody free with role, skill and region
 FOREIGN = "13"  # sterling, billed by the entity that keeps its books in euro
 TWICE = "17"  # delivered again without a change
+CAPPED = "16"  # hours up to a limit, which October reaches
+MILESTONES = "15"  # a price in three deliverables, two of them accepted
+RETAINER = "8"  # a monthly fee with hours in it
+TYPES = {MILESTONES: "Milestone Based", RETAINER: "Retainer"}  # as the CRM writes it; others by time and materials
 OPEN = ("20", "21")  # not won
 GLOBEX, GLOBEX_AGAIN = "2", "13"  # one customer in two spellings
 
@@ -73,6 +77,11 @@ class Deal:
     tax: str | None = None
 
     @property
+    def contract_type(self) -> str:
+        """How it is billed, as the CRM writes it."""
+        return TYPES.get(self.number, "Time and Materials")
+
+    @property
     def legal_entity_id(self) -> str | None:
         """Ours, None when nobody mapped what the CRM writes."""
         return ENTITIES.get(self.entity)
@@ -111,15 +120,15 @@ _PLAN: Sequence[tuple[str, str, str, str, str, str, dt.date, dt.date | None]] = 
     ("5", "5", "Route planning", "US", "USD", "NA", dt.date(2025, 11, 3), _RUNNING),
     ("6", "6", "Grid analytics", "US", "USD", "NA", dt.date(2026, 1, 12), _RUNNING),
     ("7", "1", "Managed analytics", "US", "USD", "NA", dt.date(2026, 3, 2), _RUNNING),
-    ("8", "4", "Member app", "US", "USD", "NA", dt.date(2026, 8, 3), _RUNNING),
+    (RETAINER, "4", "Member app care", "US", "USD", "NA", BILLING_START, _RUNNING),
     ("9", "7", "Policy core renewal", "EU", "EUR", "EU", dt.date(2025, 5, 1), _RUNNING),
     ("10", "8", "Shop floor data", "EU", "EUR", "EU", dt.date(2025, 8, 4), _RUNNING),
     ("11", "9", "Demand forecasting", "EU", "EUR", "EU", dt.date(2026, 2, 2), _RUNNING),
     ("12", "10", "Patient records", "EU", "EUR", "EU", dt.date(2025, 5, 1), dt.date(2026, 5, 29)),
     (FOREIGN, "11", "Pricing engine", "EU", "GBP", "UK", dt.date(2025, 5, 1), _RUNNING),
     ("14", "12", "Timetable service", "EU", "GBP", "UK", dt.date(2026, 6, 1), _RUNNING),
-    ("15", "8", "Spare parts portal", "EU", "EUR", "EU", dt.date(2026, 9, 7), _RUNNING),
-    ("16", "5", "Warehouse robots", "US", "USD", "NA", dt.date(2026, 10, 5), _RUNNING),
+    (MILESTONES, "8", "Spare parts portal", "EU", "EUR", "EU", dt.date(2026, 9, 7), _RUNNING),
+    (CAPPED, "5", "Warehouse robots", "US", "USD", "NA", dt.date(2026, 10, 5), _RUNNING),
     (CLEAN, "3", "Release two", "US", "USD", "NA", dt.date(2026, 11, 16), None),
     (TWO_GATES, "4", "Benelux rollout", "Benelux", "EUR", "EU", dt.date(2026, 11, 30), None),
     (NO_CAPACITY, "11", "Fraud review", "EU", "GBP", "UK", dt.date(2026, 12, 14), None),

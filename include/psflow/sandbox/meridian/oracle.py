@@ -13,7 +13,8 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from psflow.sandbox.meridian.deals import BILLING_START, ENTITIES, TWO_GATES
+from psflow.sandbox.meridian.agreed import items, within
+from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, ENTITIES, TWO_GATES, TYPES
 from psflow.sandbox.meridian.plan import Firm, current
 from psflow.sandbox.meridian.prices import hourly
 from psflow.sandbox.meridian.work import Entry, Expense
@@ -31,6 +32,7 @@ class Run(NamedTuple):
 
 FIRST = tuple(Run(entity, period) for period in PERIODS for entity in ("MER-US", "MER-EU"))
 CORRECTIONS = (Run("MER-US", "2026-10", True), Run("MER-EU", "2026-10", True))
+CLOSED = FIRST[0]  # the month whose books are closed in the end
 WAITING = CORRECTIONS[1]  # submitted and not approved: nothing of it is posted
 
 
@@ -47,7 +49,7 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What one run must make: ledger rows of hours and of expenses, documents, money by currency and by deal."""
+    """What one run must make: ledger rows of hours and items, of expenses, documents, money by currency and deal."""
 
     charges: int
     expense_charges: int
@@ -100,7 +102,7 @@ def _expected(firm: Firm, runs: tuple[Run, ...], waiting: Run | None) -> Expecte
         blocked={TWO_GATES: ("legal_entity", "tax_treatment")},
         loaded=len(after(firm)),
         held=held,
-        unrated=tuple(e.number for e in firm.entries if counts(e) and price(firm, e) is None),
+        unrated=tuple(e.number for e in firm.entries if is_by_hours(e) and price(firm, e) is None),
         expenses_loaded=len(firm.expenses),
         expenses_held=tuple(e.number for e in firm.expenses if e.is_billable and e.is_approved and not e.has_receipt),
         billed=billed,
@@ -122,6 +124,11 @@ def counts(entry: Entry) -> bool:
     return entry.is_approved and entry.is_billable and entry.is_held is None
 
 
+def is_by_hours(entry: Entry) -> bool:
+    """Whether an entry is work that its hours bill; a milestone or a retainer pays for the others."""
+    return counts(entry) and entry.deal not in TYPES
+
+
 def price(firm: Firm, entry: Entry) -> Decimal | None:
     """Return the hourly price of an entry on its work date, None when the card has none."""
     if entry.deal is None or entry.role is None:
@@ -138,12 +145,17 @@ def money(minutes: int, rate: Decimal) -> Decimal:
 
 def bill(firm: Firm, runs: Sequence[Run]) -> dict[Run, Billed]:
     """Return what each run makes: what should be billed by then, less what the runs before it billed."""
-    live, paid, found = dict[int, Price](), set[int](), dict[Run, Billed]()
+    live, paid, done, found = dict[int, Price](), set[int](), dict[tuple[str, str], Decimal](), dict[Run, Billed]()
     for run in runs:
         deals = {deal.number for deal in firm.deals if deal.legal_entity_id == run.legal_entity_id}
         due = _due(firm, after(firm) if run.is_corrected else firm.entries, deals, PERIODS[run.period])
         spent = [e for e in firm.expenses if e.deal in deals and e.number not in paid and _is_cost(e, run.period)]
-        found[run] = _billed(firm, live, due, spent)
+        fees = {
+            key: amount for key, (_, amount) in items(firm, PERIODS[run.period]).items()
+            if key[0] in deals and key not in done
+        }  # fmt: skip
+        found[run] = _billed(firm, live, due, spent, fees)
+        done |= fees
         live |= {number: _at_invoiced_rate(live.get(number), each) for number, each in due.items()}
         paid |= {expense.number for expense in spent}
     return found
@@ -152,12 +164,15 @@ def bill(firm: Firm, runs: Sequence[Run]) -> dict[Run, Billed]:
 def _due(firm: Firm, entries: Iterable[Entry], deals: set[str], until: dt.date) -> dict[int, Price]:
     due = {}
     for entry in entries:
-        if entry.deal in deals and counts(entry) and BILLING_START <= entry.worked_on <= until:
+        if entry.deal in deals and is_by_hours(entry) and BILLING_START <= entry.worked_on <= until:
             rate = price(firm, entry)
             if rate is not None:
                 amount = money(entry.minutes, rate)
                 due[entry.number] = Price(entry.deal, entry.worked_on, str(entry.role), entry.minutes, rate, amount)
-    return due
+    let = within(firm, ((number, p.worked_on, p.amount) for number, p in due.items() if p.deal == CAPPED))
+    return {
+        number: each._replace(amount=let.get(number, each.amount)) for number, each in due.items() if let.get(number, 1)
+    }
 
 
 def _is_cost(expense: Expense, period: str) -> bool:
@@ -167,13 +182,22 @@ def _is_cost(expense: Expense, period: str) -> bool:
 
 def _at_invoiced_rate(was: Price | None, now: Price) -> Price:
     """Return an hour at the price it was invoiced at, as long as it is on the same deal, day and role."""
-    if was is None or (was.deal, was.worked_on, was.role) != (now.deal, now.worked_on, now.role):
+    if (
+        was is None
+        or was.rate == now.rate
+        or (was.deal, was.worked_on, was.role) != (now.deal, now.worked_on, now.role)
+    ):
         return now
     return now._replace(rate=was.rate, amount=money(now.minutes, was.rate))
 
 
-def _billed(firm: Firm, live: Mapping[int, Price], due: Mapping[int, Price], spent: Sequence[Expense]) -> Billed:
-    charges, by_deal = 0, dict[str, Decimal]()
+def _billed(
+    firm: Firm, live: Mapping[int, Price], due: Mapping[int, Price], spent: Sequence[Expense],
+    fees: Mapping[tuple[str, str], Decimal],
+) -> Billed:  # fmt: skip
+    charges, by_deal = len(fees), dict[str, Decimal]()
+    for (deal, _), fee in fees.items():
+        by_deal[deal] = by_deal.get(deal, Decimal()) + fee
     for number, now in due.items():
         was = live.get(number)
         now = _at_invoiced_rate(was, now)
@@ -222,6 +246,8 @@ def _unbilled(firm: Firm, billed: Mapping[Run, Billed], waiting: Run | None) -> 
     deals = {deal.number for deal in firm.deals if deal.legal_entity_id in everything}
     for each in _due(firm, after(firm), deals, dt.date.max).values():
         done[each.deal] = done.get(each.deal, Decimal()) + each.amount
+    for (deal, _), (_, amount) in items(firm, PERIODS["2026-10"]).items():
+        done[deal] = done.get(deal, Decimal()) + amount
     for expense in firm.expenses:
         if _is_cost(expense, "2026-10"):
             done[expense.deal] = done.get(expense.deal, Decimal()) + expense.amount

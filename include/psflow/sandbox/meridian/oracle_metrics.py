@@ -9,8 +9,9 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
-from psflow.sandbox.meridian.deals import REGIONS, TWO_GATES, Demand
-from psflow.sandbox.meridian.oracle import after, counts, money, price
+from psflow.sandbox.meridian.agreed import items, within
+from psflow.sandbox.meridian.deals import CAPPED, REGIONS, TWO_GATES, Demand
+from psflow.sandbox.meridian.oracle import PERIODS, after, counts, is_by_hours, money, price
 from psflow.sandbox.meridian.people import FIRST_DAY, STORY_DAY, Person, days
 from psflow.sandbox.meridian.plan import Firm, current
 
@@ -60,18 +61,23 @@ def _fits(firm: Firm, person: Person, demand: Demand) -> bool:
 
 
 def revenue() -> dict[tuple[str, str], Decimal]:
-    """Return (deal, YYYY-MM) -> approved billable work at the price of its day, each entry to the cent."""
+    """Return (deal, YYYY-MM) -> approved billable work at the price of its day, each entry to the cent; and fees."""
     return _revenue(current())
 
 
 @cache
 def _revenue(firm: Firm) -> dict[tuple[str, str], Decimal]:
     found: dict[tuple[str, str], Decimal] = {}
-    for entry in after(firm):
-        rate = price(firm, entry)
-        if counts(entry) and entry.deal and rate is not None:
-            key = entry.deal, entry.worked_on.strftime("%Y-%m")
-            found[key] = found.get(key, Decimal()) + money(entry.minutes, rate)
+    worth = [
+        (entry.number, str(entry.deal), entry.worked_on, money(entry.minutes, rate))
+        for entry in after(firm) if is_by_hours(entry) and (rate := price(firm, entry)) is not None
+    ]  # fmt: skip
+    let = within(firm, ((number, day, amount) for number, deal, day, amount in worth if deal == CAPPED))
+    lines = [(deal, day, let.get(number, amount)) for number, deal, day, amount in worth]
+    lines += [(deal, day, amount) for (deal, _), (day, amount) in items(firm, PERIODS["2026-10"]).items()]
+    for deal, day, amount in lines:
+        key = deal, day.strftime("%Y-%m")
+        found[key] = found.get(key, Decimal()) + amount
     return found
 
 
@@ -100,7 +106,7 @@ def utilization() -> dict[tuple[dt.date, int], tuple[Fraction, int | None]]:
 def backlog() -> dict[str, Decimal | None]:
     """Return active deal -> what was signed less the revenue of all months; None while hours of it have no price."""
     firm, earned = current(), revenue()
-    unknown = {entry.deal for entry in after(firm) if counts(entry) and price(firm, entry) is None}
+    unknown = {entry.deal for entry in after(firm) if is_by_hours(entry) and price(firm, entry) is None}
     active = [deal.number for deal in firm.deals if deal.is_won and deal.number != TWO_GATES]
     signed = {number: sum((hours * rate for hours, rate in firm.sold[number]), Decimal()) for number in active}
     for (number, _), amount in earned.items():

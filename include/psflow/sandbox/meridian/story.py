@@ -17,6 +17,7 @@ CORRECTED_AT = "2026-11-05T09:30:00Z"  # September and October are invoiced by t
 
 LATE_DEAL, EDITED_DEAL, WAITING_DEAL = "1", "2", "9"
 RECEIPT_DEAL, NO_RECEIPT_DEAL = "3", "10"
+DISPUTED_DEAL, DISPUTED = "5", Decimal("1250.00")  # of its September invoice, in the deal's currency
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ select kind || ' ' || record_id as record_id, unit, round(source.quantity, 4) as
             when round(source.quantity, 4) is distinct from round(landed.quantity, 4) then 'is another quantity in the PSA'
             end as says, null::jsonb as detail
 from source full join landed using (kind, record_id, unit)
+where exists (select from newest)
 union all
 select 'PSA', 'records', null, null, 'the month was not read at its source yet: run the DAG close', null
 where not exists (select from newest)
