@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -20,22 +20,29 @@ AUDIT_KEY = os.environ.setdefault("PSFLOW_AUDIT_KEY", "of-tests-" + "0123456789a
 
 
 @pytest.fixture(scope="session")
-def template(postgres: Server) -> Iterator[str]:
+def owner(postgres: Server) -> Iterator[Callable[[str], object]]:
+    """Runs a statement as the owner of the server."""
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        yield lambda statement: connection.execute(sql.SQL(statement))
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server, owner: Callable[[str], object]) -> Iterator[str]:
     """Name of the migrated template database."""
     name = f"psflow_template_{os.getpid()}"
-    _admin(postgres, f"create database {name}")
+    owner(f"create database {name}")
     migrate.upgrade(postgres.url(name))
     yield name
-    _admin(postgres, f"drop database {name} with (force)")
+    owner(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-def admin_url(postgres: Server, template: str) -> Iterator[str]:
+def admin_url(postgres: Server, owner: Callable[[str], object], template: str) -> Iterator[str]:
     """URL of a fresh business database, as its owner."""
     name = f"psflow_test_{os.getpid()}_{next(_NUMBER)}"
-    _admin(postgres, f"create database {name} template {template} strategy file_copy")
+    owner(f"create database {name} template {template} strategy file_copy")
     yield postgres.url(name)
-    _admin(postgres, f"drop database {name} with (force)")
+    owner(f"drop database {name} with (force)")
 
 
 @pytest.fixture
@@ -54,8 +61,3 @@ def store(app_url: str) -> Iterator[Store]:
 def as_role(url: str, role: str) -> str:
     """Return the URL with which everything runs as `role`."""
     return f"{url}?options=-c%20role%3D{role}"
-
-
-def _admin(server: Server, statement: str) -> None:
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement))  # type: ignore[arg-type]

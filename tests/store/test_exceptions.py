@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,6 @@ from psflow.store import exceptions
 from psflow.store.connection import Store
 from psflow.store.exceptions import Finding
 from psflow.warehouse import migrate
-from tests.database import _admin
 
 HELD = Finding("time_entry", "time_entry", "77", "minutes", "2000", "TE-01: minutes are 1 to 1440")
 
@@ -134,8 +134,10 @@ def test_due_times_and_ages_know_weekends(store: Store, opened: str, due: str) -
     assert found == {"due": True, "age": Decimal("2.0")}
 
 
-def test_an_older_database_keeps_what_its_rows_of_one_key_said(postgres: Server) -> None:
-    _admin(postgres, "create database psflow_older")
+def test_an_older_database_keeps_what_its_rows_of_one_key_said(
+    postgres: Server, owner: Callable[[str], object]
+) -> None:
+    owner("create database psflow_older")
     try:
         url = postgres.url("psflow_older")
         _migrate_to(url, "0003")
@@ -153,7 +155,7 @@ def test_an_older_database_keeps_what_its_rows_of_one_key_said(postgres: Server)
             events = db.execute("select what from ops.exception_event order by event_id").fetchall()
         assert [e for (e,) in events] == ["opened", "resolved", "reopened", "resolved", "reopened"]
     finally:
-        _admin(postgres, "drop database psflow_older with (force)")
+        owner("drop database psflow_older with (force)")
 
 
 def _migrate_to(url: str, revision: str) -> None:
