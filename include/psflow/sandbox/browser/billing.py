@@ -88,5 +88,5 @@ def _invoice(page: Page, entity: str, name: str) -> None:
     row = page.get_by_role("region", name="Invoices", exact=True).locator("tbody tr").filter(has_text=name)
     with page.expect_navigation():
         row.locator("a.id").first.click()
-    page.locator("details:not([open]) > summary").first.wait_for()
+    page.locator("details > summary").first.wait_for()
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
