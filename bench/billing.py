@@ -63,7 +63,7 @@ def psflow(url: str) -> None:
     with Store.open(url, REGION) as store:
         with store.transaction("bench.difference"):
             with steps.timed("difference"):
-                stage_difference(store, entity, PERIOD.end)
+                stage_difference(store, entity, PERIOD.end, skips_settled=True)
             with steps.timed("left out"):
                 report_left_out(store, config, ENTITY, PERIOD.end)
             with steps.timed("freeze"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from psflow import wording
 from psflow.contracts import LegalEntity
-from psflow.explain_words import TIMES, hours, moment, money, plain
+from psflow.explain_words import TIMES, hours, moment, money, plain, price, quantity
 from psflow.store.connection import Row
 
 _LEVELS = {"contract_line": "contract line", "contract": "contract", "customer": "customer", "standard": "standard"}
@@ -18,9 +18,9 @@ def charge(row: Row) -> str:
     undone = "Taken back: " if row["kind"] == "reversal" else ""
     if row["source"] == "time":
         billed = row["minutes"] if row["billed_minutes"] is None else row["billed_minutes"]
-        rate = money(row["hourly_rate"], row["currency"])
         who = f" by {row['resource']}" if row["resource"] else ""
-        return f"{undone}{hours(billed)} on {row['worked_on']}{who}{TIMES}{rate} = {amount}"
+        over = "overtime, " if row["component"] == "overtime" else ""
+        return f"{undone}{over}{quantity(row, billed)} on {row['worked_on']}{who}{TIMES}{price(row)} = {amount}"
     if row["source"] == "expense":
         return f"{undone}{row['category']} on {row['worked_on']}: {_cost(row)} = {amount}"
     return f"{undone}{row['category']} on {row['worked_on']}: {amount}"
@@ -58,28 +58,38 @@ def _kind(row: Row) -> str:
 
 def _why_time(row: Row, entity: LegalEntity | None) -> list[str]:
     is_stepped = row["billed_minutes"] not in (None, row["minutes"]) and row["amount"] == row["whole_amount"]
+    found = [*_overtime(row), _rate(row, entity)]
     if not is_stepped:
-        return [_rate(row, entity)]
+        return found
     least = f", at least {row['minimum_minutes']} minutes" if row["minimum_minutes"] else ""
     steps = f"steps of {row['step_minutes']} minutes, rounded {row['rounding']}, per {row['per']}{least}"
     return [
-        _rate(row, entity),
+        *found,
         f"{hours(row['minutes'])} were worked; the customer pays in {steps}: {hours(row['billed_minutes'])}",
     ]
 
 
+def _overtime(row: Row) -> list[str]:
+    if row["after_minutes"] is None:
+        return []
+    times = f", at {plain(row['multiplier'])} times its price" if row["multiplier"] else ""
+    of = f"what one person works over {hours(row['after_minutes'])} a {row['overtime_per']} on the contract"
+    return [f"it is overtime, {of}{times}"]
+
+
 def _rate(row: Row, entity: LegalEntity | None) -> str:
-    price = f"{row['role']} costs {money(row['hourly_rate'], row['currency'])} an hour"
+    unit = "an hour" if row["day_rate"] is None else f"a day of {plain(row['hours_per_day'])} hours"
+    each = f"{row['role']}{' in overtime' * (row['component'] == 'overtime')} costs {price(row)} {unit}"
     if row["rate_id"] is None:
-        return f"{price}, the price of that day; the charge is older than the names of rate rows on charges"
+        return f"{each}, the price of that day; the charge is older than the names of rate rows on charges"
     if row["level"] is None:
-        return f"{price}: rate row {row['rate_id']}, which is not there any more; the charge keeps its price"
+        return f"{each}: rate row {row['rate_id']}, which is not there any more; the charge keeps its price"
     until = f" to {row['valid_to']}" if row["valid_to"] else " on"
     level = f"{_LEVELS[row['level']]} level, by {row['specificity']}"
     return (
-        f"{price}: {row['scope']}, {level}, valid from {row['valid_from']}{until} (rate row {row['rate_id']})"
+        f"{each}: {row['scope']}, {level}, valid from {row['valid_from']}{until} (rate row {row['rate_id']})"
         + (f"; {_order(entity)}" if entity else "")
-        + (f"; {_now(row)}" if row["rate_now"] != row["hourly_rate"] else "")
+        + _now(row)
     )
 
 
@@ -89,7 +99,12 @@ def _order(entity: LegalEntity) -> str:
 
 
 def _now(row: Row) -> str:
-    return f"the row says {money(row['rate_now'], row['currency'])} now, and what is billed keeps its price"
+    is_daily = row["day_rate"] is not None
+    now, then = (row["day_rate_now"], row["day_rate"]) if is_daily else (row["rate_now"], row["hourly_rate"])
+    if now is not None and round(now * (row["multiplier"] or 1), 4) == then:
+        return ""
+    said = money(row["rate_now"] if now is None else now, row["currency"])
+    return f"; the row says {said} now, and what is billed keeps its price"
 
 
 def _why_expense(row: Row, entity: LegalEntity | None) -> list[str]:
@@ -123,9 +138,10 @@ def _cap(row: Row, cap: Row) -> str:
     limit, before, taken, over = (
         money(cap[name], cap["currency"]) for name in ("limit_amount", "used_before", "taken", "over_amount")
     )
-    said = (
-        f"cap {cap['cap_id']} on the {cap['level'].replace('_', ' ')}: of {limit}, {before} was used before its batch"
-    )
+    name = f"cap {cap['cap_id']} on the {cap['level'].replace('_', ' ')}"
+    if cap["level"] == "order":
+        name = f"it is billed under purchase order {cap['number']}"
+    said = f"{name}: of {limit}, {before} was used before its batch"
     return f"{said}, which took {taken}" + (f"; {over} stayed out" if cap["over_amount"] else "")
 
 

@@ -11,6 +11,9 @@ from psflow.store.connection import Row
 _REASONS = {
     "RATE_MISSING": "no price fits its role and day", "RATE_AMBIGUOUS": "two prices of one rank fit",
     "FX_MISSING": "there is no exchange rate of its day", "QUANTITY_MISSING": "its policy needs a quantity",
+    "PURCHASE_ORDER_EXCEEDED": "no purchase order of its day has that much left",
+    "PURCHASE_ORDER_NOT_VALID": "no purchase order is valid on its day",
+    "PURCHASE_ORDER_MISSING": "its contract requires a purchase order and has none",
 }  # fmt: skip
 
 
@@ -78,7 +81,7 @@ def _left_out(row: Row) -> str:
         case "credited":
             return f"{amount}was credited and is open again"
         case reason:
-            return f"held: {_REASONS.get(reason, reason.replace('_', ' ').lower())}"
+            return f"{amount}held: {_REASONS.get(reason, reason.replace('_', ' ').lower())}"
 
 
 def entry_facts(row: Row) -> dict[str, str]:

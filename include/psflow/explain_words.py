@@ -29,6 +29,19 @@ def plain(number: Decimal) -> str:
     return f"{number.normalize():f}"
 
 
+def quantity(row: Row, minutes: Decimal | int) -> str:
+    """Return what is paid for in the unit of its price, e.g. `12.00 h` or `1.5 days of 8 h`."""
+    if row["day_rate"] is None:
+        return hours(minutes)
+    days = round(minutes / (60 * row["hours_per_day"]), 4)
+    return f"{plain(days)} day{'s' * (days != 1)} of {plain(row['hours_per_day'])} h"
+
+
+def price(row: Row) -> str:
+    """Return the price of one unit of `quantity`."""
+    return money(row["hourly_rate"] if row["day_rate"] is None else row["day_rate"], row["currency"])
+
+
 def invoice(head: Row, lines: int) -> str:
     """Return what an invoice is."""
     number = f" ({head['number']} in the ERP)" if head["number"] else ""
@@ -71,19 +84,23 @@ def line(row: Row, charges: int) -> str:
     of = f"{charges} charge{'s' * (charges != 1)}"
     if row["hourly_rate"] is None:
         return f"{row['of_what']}: {money(row['amount'], row['currency'])}, the sum of {of}"
-    each = f"{hours(row['billed_minutes'])}{TIMES}{money(row['hourly_rate'], row['currency'])}"
+    each = f"{quantity(row, row['billed_minutes'])}{TIMES}{price(row)}"
     return f"{row['of_what']}: {each} = {money(row['amount'], row['currency'])}, the sum of {of}"
 
 
 def why_line(row: Row) -> list[str]:
-    """Return why a line is not hours times rate to the cent, when it is not."""
+    """Return its purchase order, and why a line is not its quantity times its rate to the cent, when it is not."""
+    order = [f"it is billed under purchase order {row['purchase_order']}"] if row["purchase_order"] else []
     if row["hourly_rate"] is None:
-        return []
-    at_once = round_money(row["billed_minutes"] * row["hourly_rate"] / 60, row["currency"])
+        return order
+    rate, of = (row["hourly_rate"], 60) if row["day_rate"] is None else (row["day_rate"], 60 * row["hours_per_day"])
+    at_once = round_money(row["billed_minutes"] * rate / of, row["currency"])
     if at_once == row["amount"]:
-        return []
-    once = money(at_once, row["currency"])
-    return [f"each charge is rounded and the line is their sum; hours times rate rounded at once would be {once}"]
+        return order
+    once, unit = money(at_once, row["currency"]), "hours" if row["day_rate"] is None else "days"
+    return [
+        *order, f"each charge is rounded and the line is their sum; {unit} times rate rounded at once would be {once}"
+    ]  # fmt: skip
 
 
 def history(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ _UNSAID = {
     "attributes", "SystemModstamp", "LastModifiedDate", "LastModifiedById", "totalSize", "done",
     "street", "city", "notes", "line_key",
 }  # fmt: skip
-_MONEY = ("amount", "hourly_rate", "unitprice", "cost")
+_MONEY = ("amount", "hourly_rate", "day_rate", "unitprice", "cost")
 
 
 def money(amount: Decimal | str | None, currency: str | None) -> str:

@@ -143,8 +143,8 @@ FLOWS = {
     "moved": Mutant(
         "what is posted is what was approved",
         "psflow.flows.billing_posting",
-        "    if moved:\n",
-        "    if False:\n",
+        "    if moved:\n        some = ",
+        "    if False:\n        some = ",
         attack=attacks.moved,
     ),
     "no_crosswalk": Mutant(

@@ -99,6 +99,11 @@ _ENDED = (
     "insert into billing.dispute_end (dispute_id, outcome, reason, decided_by) "
     "select dispute_id, 'rejected', 'x', 'x' from billing.dispute"
 )
+_ORDER = (
+    "insert into billing.cap (cap_id, level, scope_id, limit_amount, currency) values ('X', 'order', 'X', 1, 'USD')",
+    "insert into billing.purchase_order (order_id, contract_id, number, valid_from, is_required, cap_id) "
+    "select 'X', contract_id, 'X', '2026-10-01', true, 'X' from core.contract limit 1",
+)
 LEDGERS = {
     "too_much_disputed": last(
         "no more is disputed than there is", "drop trigger guard on billing.dispute", says(_DISPUTED.format(more=1))
@@ -129,6 +134,11 @@ LEDGERS = {
         "no line where the number is another's",
         "drop trigger guard_number on billing.batch_line",
         bill_again("'X.1'", """insert into ops.number_owner (rules) values ('[{"owner": "erp"}]')""", seq="77"),
+    ),
+    "order_overdrawn": last(
+        "a purchase order pays up to its amount",
+        "drop trigger guard_order on billing.charge",
+        bill_again("'X.1'", *_ORDER, seq="77", order_id="'X'"),
     ),
     "unsealed_numbers": last(
         "a seal is a MAC",

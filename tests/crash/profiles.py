@@ -57,6 +57,6 @@ def adapted(config: Config, profile: Profile, virtual: bool) -> Config:
         key: VendorProfile(**(old.model_dump() | given | (told if key in ("tryton", "kantata") else {})))
         for key, old in config.systems.items()
     }
-    people = (*config.people, Person(person="P-103", airflow_user="fay", teams=("finance",), may=("approve",)))
+    people = (*config.people, Person(person="P-104", airflow_user="fay", teams=("finance",), may=("approve",)))
     approval = Approval(second_approver_above={"USD": LIMIT})
     return config.model_copy(update={"systems": systems, "people": people, "approval": approval})

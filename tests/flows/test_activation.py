@@ -105,7 +105,7 @@ def test_a_fixed_deal_starts_again_and_its_exceptions_close(firm: Firm) -> None:
         ({"Start_Date__c": "2025-12-31"}, "no rate on the start date"),
         ({"Start_Date__c": None}, "no start date"),
         ({"Rate_Card__c": "Gold"}, "'Gold' is not one we map; known: Standard"),
-        ({"Contract_Type__c": "Fixed Fee"}, "'Fixed Fee' is not one we map; known: Time and Materials"),
+        ({"Contract_Type__c": "Fixed Fee"}, "'Fixed Fee' is not one we map; known: Milestone"),
     ],
 )
 def test_a_deal_that_could_not_be_billed_is_blocked(firm: Firm, fields: dict[str, Any], reason: str) -> None:

@@ -215,6 +215,8 @@ def test_a_customer_pays_in_quarters_of_an_hour_and_the_work_stays_what_it_was(
     rows = working.store.rows("select minutes, billed_minutes from billing.charge order by charge_id")
     assert [tuple(row.values()) for row in rows] == [(7, 30), (46, 60)]
     assert lines(working) == [("Consultant", "1.5000", "270.750")] and breaks(working) == 0
+    assert earned(working) == {"2026-10": Decimal("270.750")}
+    assert working.store.rows("select * from finance.unbilled_entry") == []
     say(working, "update core.increment set minutes = 60")
     assert working.freeze() is None  # a new rule is not for what was billed
 
@@ -241,7 +243,7 @@ def test_a_milestone_is_billed_whole_beside_hours_and_credited_whole(working: Fi
         f"item:{CONTRACT}:M:Design.1.R": Decimal("-333.33"), f"item:{CONTRACT}:M:Design.2": Decimal(300),
         f"item:{CONTRACT}:M:Run.1": Decimal("333.34"), f"item:{CONTRACT}:M:Build.2": Decimal("333.33"),
     }  # fmt: skip
-    assert breaks(working) == 0
+    assert breaks(working) == 0 and earned(working) == {"2026-10": Decimal("1147.170")}
 
 
 def test_a_subscription_is_billed_by_its_days_and_never_twice(working: Firm) -> None:

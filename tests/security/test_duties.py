@@ -108,7 +108,7 @@ def test_a_stake_that_is_taken_out_of_psflow_yaml_still_counts_for_the_batch(sub
     firm.config = plain
     with pytest.raises(GateFailed, match="own hours or expenses are in it"):
         firm.decide(batch, "approve", "frank", shown)
-    assert duties.makers(firm.store, batch) == {FRANK: "own hours or expenses are in it"}
+    assert duties.makers(firm.store, batch)[FRANK] == "own hours or expenses are in it"
 
 
 def test_a_stake_that_is_known_after_the_approval_posts_nothing(submitted: tuple[Firm, str, str]) -> None:

@@ -137,6 +137,21 @@ def test_a_slow_read_may_be_tried_again_and_a_quick_one_is_whole(vendor: Vendor)
     assert Transport("kantata", quick, DEADLINE_S).read("GET", "/x").body == b"whole"
 
 
+def test_calls_in_a_row_are_watched_by_one_thread_and_a_shorter_deadline_counts_at_once(
+    vendor: Vendor, answers: Answers
+) -> None:
+    transport = Transport("kantata", answers(http(200, "1"))[0], 60, patience=ONCE)
+    transport.session.mount("http://", transport._lines)
+    watchers = [transport.read("GET", "/x") and transport._lines._watcher for _ in range(3)]
+    assert watchers[0] and watchers == watchers[:1] * 3
+    transport.deadline_s = DEADLINE_S
+    transport.base_url = vendor(b"HTTP/1.1 200 OK\r\n", *([b"X: 1\r\n"] * 60), pause_s=TRICKLE_S)
+    began = time.monotonic()
+    with pytest.raises(TransientError, match="failed"):
+        transport.read("GET", "/x")
+    assert time.monotonic() - began < 2 * DEADLINE_S
+
+
 def test_an_error_repeats_how_the_answer_begins_and_no_secret(vendor: Vendor) -> None:
     page = '<html><b>Database  is full</b> Bearer swordfish, password=hunter2 "client_secret": "hunter3"</html>'
     with pytest.raises(UncertainOutcome, match="answered 500: Database is full") as caught:

@@ -53,7 +53,7 @@ def effect(capability: str, payload: dict[str, Any], key: str | None = None) -> 
 
 
 def create_customer(**overrides: Any) -> Any:
-    fields = {"customer_id": f"C-{next(NUMBER)}", "name": "Acme Corp", "street": "1 Main St", "city": "Springfield"}
+    fields = {"customer_id": f"C-books-{next(NUMBER)}", "name": "Acme Corp", "street": "1 Main St", "city": "Springfield"}
     return effect("create_customer", fields | {"country": "United States"} | overrides)
 
 
@@ -184,6 +184,26 @@ def test_a_line_has_our_amount_however_the_erp_rounds(
     erp.perform(wanted)
     (found,) = only(erp, wanted).lines
     assert (found.amount, found.quantity) == (Decimal(amount), Decimal(sold))
+
+
+def test_a_line_by_the_day_is_one_piece_that_says_its_days(erp: Tryton, customer: str) -> None:
+    daily = line("12.0000", "125.0000", "1500.000") | {"days": "1.5000", "day_rate": "1000.0000"}
+    wanted = draft(customer, daily)
+    erp.perform(wanted)
+    (found,) = only(erp, wanted).lines
+    assert (found.amount, found.quantity, found.unit_price) == (Decimal(1500), Decimal(1), Decimal(1500))
+    books = mapping.Books(1, 1, 1, 1, mapping.Product(1, 1, 2, 1), mapping.Product(2, 2, 0, 1))
+    made = mapping.line(daily, books, Currency(1, "USD", Decimal("0.01")))
+    assert made["description"] == "Consultant: 1.5000 d at 1000.0000 USD"
+
+
+def test_a_line_says_the_customers_purchase_order() -> None:
+    books = mapping.Books(1, 1, 1, 1, mapping.Product(1, 1, 2, 1), mapping.Product(2, 2, 0, 1))
+    usd, order = Currency(1, "USD", Decimal("0.01")), {"purchase_order": "PO-7"}
+    worked = mapping.line(line("1.0000", "180.5000", "180.500") | order, books, usd)
+    spent = mapping.expenses({"line_key": "2", "category": "Travel", "amount": "50.250"} | order, books, usd)
+    assert worked["description"] == "Consultant: 1.0000 h at 180.5000 USD, purchase order PO-7"
+    assert spent["description"] == "Expenses: Travel, purchase order PO-7"
 
 
 def test_an_amount_the_currency_does_not_have_is_refused(erp: Tryton, customer: str) -> None:

@@ -1,4 +1,4 @@
-"""Billing in words: what a printed amount hangs on, and what the next batch would be."""
+"""Billing in words: what a printed amount hangs on, what the next batch would be, and other prices for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from psflow.cli.base import AsJson, app, console, open_store, plain
 from psflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from psflow.contracts import Period
     from psflow.explain import Explained
     from psflow.flows.billing_plan import Plan
+    from psflow.flows.rerate import Change
 
+_A_LINE = 10_000  # characters: what is written to a file keeps its lines, a terminal's are folded
 plan = typer.Typer(no_args_is_help=True, help="What a run would do, before it does it.")
 app.add_typer(plan, name="plan")
 
@@ -35,8 +38,10 @@ def explain(
     if as_json:
         print(json.dumps([dataclasses.asdict(each) for each in told], indent=1, default=str))
         return
+    out = console()
+    out.width = out.width if out.is_terminal else _A_LINE
     for each in told:
-        console().print(_tree(each), soft_wrap=True)
+        out.print(_tree(each))
 
 
 @plan.command("billing")
@@ -47,15 +52,11 @@ def billing(
     as_json: AsJson = False,
 ) -> None:
     """Show the plan of the period's open batch, or of the batch that a run would make now. Nothing is changed."""
-    from psflow.contracts import Period
     from psflow.flows.billing_plan_sheets import sheets
     from psflow.flows.billing_preview import preview
     from psflow.workbook import write
 
-    try:
-        when = Period(name=period)
-    except ValueError:
-        raise ConfigurationError(f"--period {period!r} is not YYYY-MM") from None
+    when = _period(period)
     with open_store() as (store, policy):
         found = preview(store, policy, entity, when)
         if found and xlsx:
@@ -66,6 +67,50 @@ def billing(
         _print(found)
     else:
         print(f"nothing to bill for {entity} up to {when.end}")
+
+
+@app.command()
+def rerate(
+    entity: Annotated[str, typer.Option(help="Legal entity of psflow.yaml, e.g. MER-US.")],
+    period: Annotated[str, typer.Option(help="Month of the batch that is frozen and not posted, YYYY-MM.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Freeze it anew at those prices; it takes --as.")] = False,
+    person: Annotated[str | None, typer.Option("--as", help="Airflow user of who applies it: may `rates`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the prices of now would change in what is frozen and not posted; billed work is never touched."""
+    from psflow.flows.rerate import rerate
+
+    if apply and person is None:
+        raise ConfigurationError("--apply takes --as: prices are changed by a person")
+    with open_store() as (store, policy):
+        by = policy.person_of(person) if apply and person else None
+        batch, changes = rerate(store, policy, entity, _period(period), by)
+    if as_json:
+        print(json.dumps({"batch": batch, "changes": [change._asdict() for change in changes]}, indent=1, default=str))
+    else:
+        _print_changes(changes)
+        print(f"batch {batch} has these prices; it is to be checked and approved" if batch else "nothing is changed")
+
+
+def _period(name: str) -> Period:
+    from psflow.contracts import Period
+
+    try:
+        return Period(name=name)
+    except ValueError:
+        raise ConfigurationError(f"--period {name!r} is not YYYY-MM") from None
+
+
+def _print_changes(changes: list[Change]) -> None:
+    from psflow.flows.rerate import Change, totals
+
+    table = Table(*(name.replace("_", " ") for name in Change._fields), "difference", box=None, pad_edge=False)
+    for change in changes:
+        cells = [*change, None if change.after is None else change.after - change.before]
+        table.add_row(*("none" if cell is None else plain(str(cell)) for cell in cells))
+    console().print(table if changes else "no price differs")
+    for currency, before, after in totals(changes):
+        print(f"{currency}: before {before}, after {after}, difference {after - before}")
 
 
 def _tree(told: Explained) -> Tree:

@@ -41,8 +41,30 @@ class AgreedCap(Record):
         return self
 
 
+class AgreedOrder(Record):
+    """A customer's purchase order, which pays up to an amount. Without a number: only that work needs one."""
+
+    number: Id | None = None
+    line: Id | None = Field(default=None, description="contract line; None: all of the contract")
+    amount: Positive | None = None
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = Field(default=None, description="last day of the work, included")
+    required: bool = Field(default=True, description="work on a day without an order waits; false: it takes none")
+
+    @model_validator(mode="after")
+    def _is_an_order_or_a_rule(self) -> AgreedOrder:
+        said = (self.number, self.amount, self.valid_from)
+        if any(value is None for value in said) and any(value is not None for value in (*said, self.valid_to)):
+            raise ValueError("number, amount, valid_from: an order has all three; one that is only required has none")
+        if self.number is None and not self.required:
+            raise ValueError("number: give one, or say that one is required")
+        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("valid_to: is before valid_from")
+        return self
+
+
 class AgreedRate(Record):
-    """A price an hour of a role or a person between two days, both included."""
+    """A price an hour or a day of a role or a person between two days, both included; for all hours or for overtime."""
 
     level: Literal["contract_line", "contract", "customer"] = "contract"
     line: Id | None = Field(default=None, description="contract line, of level contract_line")
@@ -51,7 +73,20 @@ class AgreedRate(Record):
     region: Id | None = None
     valid_from: dt.date
     valid_to: dt.date | None = None
-    hourly_rate: Positive
+    hourly_rate: Positive | None = Field(default=None, description="either this or day_rate")
+    day_rate: Positive | None = None
+    hours_per_day: Annotated[Decimal, Field(gt=0, le=24, max_digits=4, decimal_places=2)] | None = Field(
+        default=None, description="hours that a day has, of a day_rate"
+    )
+    is_overtime: bool = Field(default=False, description="only for hours that are overtime")
+
+    @model_validator(mode="after")
+    def _by_one_unit(self) -> AgreedRate:
+        if (self.hourly_rate is None) == (self.day_rate is None):
+            raise ValueError("hourly_rate, day_rate: give one of the two")
+        if (self.day_rate is None) != (self.hours_per_day is None):
+            raise ValueError("hours_per_day: give it with a day_rate, and with no other")
+        return self
 
     @model_validator(mode="after")
     def _of_somebody(self) -> AgreedRate:
@@ -61,6 +96,26 @@ class AgreedRate(Record):
             raise ValueError("line: give it for the level contract_line, and for no other")
         if self.valid_to and self.valid_to < self.valid_from:
             raise ValueError("valid_to: is before valid_from")
+        return self
+
+
+class AgreedOvertime(Record):
+    """From how many hours of one person on the contract what is more is overtime, between two days, both included."""
+
+    valid_from: dt.date
+    valid_to: dt.date | None = None
+    per: Literal["day", "week"] = Field(default="day", description="a week begins on Monday")
+    after_hours: Annotated[Decimal, Field(gt=0, le=168, max_digits=5, decimal_places=2)]
+    multiplier: Annotated[Decimal, Field(gt=1, lt=10, max_digits=5, decimal_places=4)] | None = Field(
+        default=None, description="times the price the hour has otherwise; None: there are rates with is_overtime"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> AgreedOvertime:
+        if self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("valid_to: is before valid_from")
+        if self.after_hours * 60 % 1:
+            raise ValueError("after_hours: is not a whole number of minutes")
         return self
 
 

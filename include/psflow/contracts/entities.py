@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -174,14 +174,25 @@ class BillingBatch(Record):
     content_hash: str = Field(description="SHA-256 over the frozen lines in key order, computed in SQL")
 
 
+PurchaseOrder = Annotated[
+    Id | None,
+    Field(description="number of the customer's order", exclude_if=lambda number: number is None),
+]
+
+
 class InvoiceLine(Record):
-    """Charges of one role at one rate, as one line of the ERP's invoice."""
+    """Charges of one role at one rate, as one line of the ERP's invoice: in days where the rate is by the day."""
 
     line_key: Id
     role: str
     hours: Hours
     hourly_rate: Amount
+    days: Hours | None = Field(
+        default=None, exclude_if=lambda days: days is None, description="of a line by the day; None: by the hour"
+    )
+    day_rate: Amount | None = Field(default=None, exclude_if=lambda rate: rate is None)
     amount: Amount
+    purchase_order: PurchaseOrder = None
 
 
 class InvoiceExpenses(Record):
@@ -190,6 +201,7 @@ class InvoiceExpenses(Record):
     line_key: Id
     category: str
     amount: Amount
+    purchase_order: PurchaseOrder = None
 
 
 class Invoice(Record):

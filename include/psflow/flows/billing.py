@@ -44,14 +44,14 @@ def freeze(
 
 def freeze_in(
     store: Store, config: Config, legal_entity_id: str, period: Period, invoiced_on: dt.date,
-    since: dt.date | None = None,
+    since: dt.date | None = None, *, keeps_prices: bool = True,
 ) -> str | None:  # fmt: skip
     """Freeze inside a transaction of the caller's, who may undo it: a plan without a batch is made like that."""
     entity = config.legal_entity(legal_entity_id)
     alone(store, legal_entity_id)
     if released := _released(store, legal_entity_id, period):
         return released
-    stage_difference(store, entity, period.end, since)
+    stage_difference(store, entity, period.end, since, keeps_prices=keeps_prices, skips_settled=not config.number_owner)
     shadow.leave_to_owners(store, config, legal_entity_id, None if since else period.end)
     report_left_out(store, config, legal_entity_id, period.end, since)
     store.run(

@@ -44,41 +44,59 @@ def adjust(store: Store, entity: LegalEntity, decided: Adjustment) -> Decimal:
     """
     try:
         with store.transaction("billing.adjust"):
-            ((_, amount),) = decide(store, entity, [decided])
+            done = decide(store, entity, [decided])
     except psycopg.errors.CheckViolation as error:
         keep_refusal(store, error)
         raise GateFailed(f"{decided.kind} of {decided.entry_key}: {error.diag.message_primary}") from None
-    return amount
+    return sum((amount for _, amount in done), Decimal())
 
 
 def decide(store: Store, entity: LegalEntity, every: Sequence[Adjustment]) -> list[tuple[int, Decimal]]:
     """Write decisions on different entries down, as `adjust` does, in the caller's transaction; return ids, amounts."""
     stage_difference(store, entity, dt.date.max)
-    return [_decide(store, decided) for decided in every]
+    return [done for decided in every for done in _decide(store, decided)]
 
 
-def _decide(store: Store, decided: Adjustment) -> tuple[int, Decimal]:
-    found = store.row(sql("warehouse.billing", f"adjustable_{decided.kind}"), entry=decided.entry_key)
-    amount, minutes = _part(decided, found)
+def _decide(store: Store, decided: Adjustment) -> list[tuple[int, Decimal]]:
+    found = store.rows(sql("warehouse.billing", f"adjustable_{decided.kind}"), entry=decided.entry_key)
+    return [_keep(store, decided, row, minutes) for row, minutes in _parts(decided, found)]
+
+
+def _keep(store: Store, decided: Adjustment, row: Row, minutes: Decimal | None) -> tuple[int, Decimal]:
+    amount = _amount(row, minutes)
     number: int = store.value(
         sql("warehouse.billing", "adjust"),
-        kind=decided.kind, entry=decided.entry_key, minutes=minutes, amount=amount,
-        currency=found["currency"] if found else None, on=decided.decided_on, reason=decided.reason,
-        asked_by=decided.asked_by, approved_by=decided.approved_by,
+        kind=decided.kind, entry=decided.entry_key, component=row["component"], minutes=minutes, amount=amount,
+        currency=row["currency"], on=decided.decided_on, reason=decided.reason, asked_by=decided.asked_by,
+        approved_by=decided.approved_by,
     )  # fmt: skip
     audit.write(store, f"billing.{decided.kind}", decided.entry_key, decided.approved_by, {"amount": str(amount)})
     return number, amount
 
 
-def _part(decided: Adjustment, found: Row | None) -> tuple[Decimal, Decimal | None]:
-    """Return amount and minutes of the part; all of it when nothing would be left."""
-    if found is None or not found["amount"]:
+def _parts(decided: Adjustment, found: Sequence[Row]) -> list[tuple[Row, Decimal | None]]:
+    """Return the parts of an entry that are decided on, and how many minutes of each; its overtime first."""
+    parts = [row for row in found if row["amount"]]
+    if not parts:
         raise GateFailed(f"{decided.kind} of {decided.entry_key}: there is nothing to take; see billing.charge")
-    if decided.minutes is None or decided.minutes == found["minutes"]:
-        return found["amount"], found["minutes"]
-    if found["minutes"] is None:
+    if decided.minutes is None:
+        return [(row, row["minutes"]) for row in parts]
+    if any(row["minutes"] is None for row in parts):
         raise GateFailed(f"{decided.kind} of {decided.entry_key}: it is taken whole; leave out the minutes")
-    if not 0 < decided.minutes < found["minutes"]:
-        raise GateFailed(f"{decided.kind} of {decided.entry_key}: {found['minutes']} minutes are there, not more")
-    rest = (found["minutes"] - decided.minutes) * found["hourly_rate"] / 60
-    return found["amount"] - round_money(rest, found["currency"]), decided.minutes
+    there = sum((row["minutes"] for row in parts), Decimal())
+    if not 0 < decided.minutes <= there:
+        raise GateFailed(f"{decided.kind} of {decided.entry_key}: {there} minutes are there, not more")
+    taken, left = list[tuple[Row, Decimal | None]](), decided.minutes
+    for row in parts:
+        taken.append((row, min(left, row["minutes"])))
+        left -= min(left, row["minutes"])
+    return [(row, minutes) for row, minutes in taken if minutes]
+
+
+def _amount(row: Row, minutes: Decimal | None) -> Decimal:
+    """Return what minutes of a part come to; all of it when nothing would be left."""
+    whole: Decimal = row["amount"]
+    if minutes == row["minutes"]:
+        return whole
+    rate, of = (row["day_rate"], 60 * row["hours_per_day"]) if row["day_rate"] else (row["hourly_rate"], 60)
+    return whole - round_money((row["minutes"] - minutes) * rate / of, row["currency"])

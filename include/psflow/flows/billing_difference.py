@@ -30,26 +30,44 @@ _FIELD = {
     "TERMS_INVALID": "terms", "QUANTITY_MISSING": "quantity",
 }  # fmt: skip
 
+_NO_ORDER = {
+    "PURCHASE_ORDER_EXCEEDED": (
+        "amount", "they are more than is left of purchase order {number}; load a higher amount or another order"
+    ),
+    "PURCHASE_ORDER_NOT_VALID": ("valid_to", "no purchase order is valid on those days; load one, or its new valid_to"),
+    "PURCHASE_ORDER_MISSING": ("number", "a purchase order is required and there is none; load the customer's"),
+}  # fmt: skip
+
 
 def stage_difference(
-    store: Store, entity: LegalEntity, until: dt.date, since: dt.date | None = None, anew_from: dt.date | None = None
-) -> None:
+    store: Store, entity: LegalEntity, until: dt.date, since: dt.date | None = None, anew_from: dt.date | None = None,
+    *, keeps_prices: bool = True, skips_settled: bool = False,
+) -> None:  # fmt: skip
     """
     Stage, for this transaction, what should be billed up to a day less what was, in `billing_difference`.
 
     What was done before `since` is neither billed nor taken back (None: all of it is looked at). From `anew_from` on
-    it is priced as if none of it had been billed: for looking only, nothing staged so may be frozen.
+    it is priced as if none of it had been billed: for looking only, nothing staged so may be frozen. What is frozen
+    and not posted keeps its prices, unless `keeps_prices` is False (`rerate`). `skips_settled`: hours that are invoiced
+    whole and as they are now are looked at no more; who compares other systems' bills needs them.
     """
     scope: dict[str, Any] = {
         "entity": entity.legal_entity_id, "starts_on": entity.billing_starts_on, "since": since, "until": until,
         "levels": list(entity.rate_levels), "specificity": list(entity.rate_specificity),
+        "frozen": frozen_batch(store, entity.legal_entity_id) if keeps_prices and not anew_from else None,
     }  # fmt: skip
     store.run(sql("warehouse.billing", "staging"))
+    if skips_settled:
+        store.run(sql("warehouse.billing", "settled"), **scope)
+    store.run("analyze billing_settled")
     store.run(sql("warehouse.billing", "live"), **scope)
     if anew_from:
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
         store.run(anew, **scope | {"from": anew_from})
+    has_overtime = _split_overtime(store, scope)
     store.run(sql("warehouse.billing", "price"), **scope)
+    if has_overtime:
+        store.run(sql("warehouse.billing", "overtime_held"))
     billing_items.stage(store, entity, until)
     store.run("analyze billing_live, billing_work")
     for step in ("fate", "owe"):
@@ -58,8 +76,42 @@ def stage_difference(
     if store.run(sql("warehouse.billing", "room"), **scope):
         for level in CAP_LEVELS:
             store.run(sql("warehouse.billing", "cap"), level=level)
+    _put_under_orders(store, scope)
     store.run(sql("warehouse.billing", "difference"), **scope)
     store.run("analyze billing_difference")
+
+
+def unstage(store: Store) -> None:
+    """Make room for another staging in the same transaction."""
+    store.run(
+        "drop table billing_settled, billing_live, billing_part, billing_work, billing_owed, billing_room, "
+        "billing_difference"
+    )
+
+
+def frozen_batch(store: Store, legal_entity_id: str) -> str | None:
+    """Return the batch that is frozen and not posted, rejected or failed, stale or not; its hours keep their prices."""
+    found: str | None = store.value(sql("warehouse.billing", "frozen"), entity=legal_entity_id)
+    return found
+
+
+def _split_overtime(store: Store, scope: dict[str, Any]) -> int:
+    """Stage the parts of hours on contracts that agreed on overtime; return how many, 0 where none did."""
+    if not store.value("select exists (select from core.overtime)"):
+        return 0
+    parts = store.run(sql("warehouse.billing", "overtime"), **scope)
+    store.run("analyze billing_part")
+    return parts
+
+
+def _put_under_orders(store: Store, scope: dict[str, Any]) -> None:
+    """Put what is owed under the purchase orders of its contract, and hold what none of them takes."""
+    orders = store.value(sql("warehouse.billing", "order_places"), **scope)
+    if orders is None:
+        return
+    for place in range(1, orders + 1):
+        store.run(sql("warehouse.billing", "order"), place=place)
+    store.run(sql("warehouse.billing", "order_hold"))
 
 
 def report_left_out(
@@ -71,12 +123,17 @@ def report_left_out(
     store.run(sql("warehouse.billing", "leave_out"), **scope)
     store.run(sql("warehouse.billing", "resolve_entries"), **scope)
     store.run(sql("warehouse.billing", "resolve_void"), **scope)
-    unrated = store.rows("select * from billing_difference where kind = 'unrated' order by entry_key")
+    unrated = store.rows(
+        "select distinct on (entry_key) * from billing_difference where kind = 'unrated' order by entry_key"
+    )
     caps = store.rows(sql("warehouse.billing", "cap_use"))
+    waiting = [_order(row) for row in store.rows(sql("warehouse.billing", "order_waits"), **scope)]
     credits = _set_credits_aside(store)
-    exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_cap, caps), *map(credit, credits)])
+    exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_cap, caps), *waiting, *map(credit, credits)])
     store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
     store.run(sql("warehouse.billing", "resolve_caps"), caps=[r["cap_id"] for r in caps])
+    still = [f"{finding.record_id} {finding.field}" for finding in waiting]
+    store.run(sql("warehouse.billing", "resolve_orders"), waiting=still, **scope)
     terms = [_term(r) for r in unrated if r["source"] == "item"]
     store.run(sql("warehouse.billing", "resolve_terms"), terms=terms, **scope)
 
@@ -99,6 +156,15 @@ def _cap(row: Row) -> exceptions.Finding:
     over = f"{row['over_amount']} {row['currency']} are over {of} and wait for a change order or a write-off"
     said = over if row["over_amount"] else f"{row['used']} {row['currency']} are used of {of}"
     return exceptions.Finding("billing", "cap", row["cap_id"], "amount", str(row["over_amount"]), said)
+
+
+def _order(row: Row) -> exceptions.Finding:
+    field, why = _NO_ORDER[row["reason"]]
+    said = f"{row['amount']} {row['currency']} of {row['contract_id']}, worked from {row['since']} on, wait: " + why
+    return exceptions.Finding(
+        "billing", "purchase_order", row["record_id"], field, str(row["amount"]), said.format(**row),
+        row["engagement_id"], row["amount"], row["currency"],
+    )  # fmt: skip
 
 
 def _set_credits_aside(store: Store) -> list[Row]:

@@ -20,11 +20,12 @@ TABLES: dict[LiteralString, str] = {
     "lines": "The lines of those invoices",
     "changes": "Each project against the last period invoiced and against the plan before",
     "held": "What is not in it, and why",
-    "caps": "What its caps let through",
+    "caps": "What its caps and purchase orders let through",
     "tax": "Nets by tax treatment; the ERP works out the tax",
 }
 COLUMNS = {
     "amount": "Money without tax, in currency; rounded once a charge, then added up",
+    "billed_days": "The same in days, where the price is by the day",
     "billed_hours": "Hours the customer pays: in the customer's increments and up to a cap",
     "cap_id": "The cap, as in billing.cap",
     "change": "amount less last_amount",
@@ -36,11 +37,12 @@ COLUMNS = {
     "cost_currency": "Currency of the receipt",
     "currency": "Currency of the contract; sums of two currencies are never made",
     "customer": "Whom the invoice is for",
+    "day_rate": "Price of one day, in currency; empty where the price is by the hour",
     "engagement_id": "The won deal",
     "expenses": "Part of amount that comes of expenses",
     "fees": "Part of amount that comes of hours",
     "fx_rate": "Units of currency for one of cost_currency",
-    "hourly_rate": "Price of one hour, in currency; empty for expenses and contract items",
+    "hourly_rate": "Price of one hour, or what an hour of a day_rate comes to, in currency; empty for other than hours",
     "hours": "Hours worked, as the PSA has them",
     "id": "The entry as the PSA knows it, or the project",
     "invoice_key": "The invoice; it is its reference in the ERP",
@@ -50,7 +52,7 @@ COLUMNS = {
     "last_amount": "What was invoiced to the project in last_period",
     "last_period": "The last period before this one with an invoice that counts; empty: none",
     "last_plan": "The batch of the same period whose plan was made before this one; empty: none",
-    "level": "What the cap is on: entry, line, contract, customer",
+    "level": "What the cap is on: entry, line, contract, customer; or it is a purchase order",
     "limit_amount": "Not to exceed, in currency",
     "line_key": "The invoice line; `psflow explain` takes it",
     "of_what": "Role of hours, category of an expense or a contract item",
@@ -59,6 +61,7 @@ COLUMNS = {
     "planned_amount": "What the plan before had for the project",
     "project": "Name of the project",
     "project_code": "The project",
+    "purchase_order": "Number of the customer's order that the line is billed under; empty: none",
     "rate_id": "The rate row the price comes from",
     "reason": "Why it is not in the batch",
     "says": "What the exception about it says",
@@ -73,9 +76,9 @@ COLUMNS = {
     "worked_on": "Day of the work or the expense",
 }
 NUMBERS = {
-    "amount", "billed_hours", "change", "change_of_plan", "charges", "cost", "expenses", "fees", "fx_rate",
-    "hourly_rate", "hours", "invoices", "items", "last_amount", "limit_amount", "over_amount", "planned_amount",
-    "still_free", "taken", "taken_back", "used_before",
+    "amount", "billed_days", "billed_hours", "change", "change_of_plan", "charges", "cost", "day_rate", "expenses",
+    "fees", "fx_rate", "hourly_rate", "hours", "invoices", "items", "last_amount", "limit_amount", "over_amount",
+    "planned_amount", "still_free", "taken", "taken_back", "used_before",
 }  # fmt: skip
 
 

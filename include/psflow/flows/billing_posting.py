@@ -79,15 +79,26 @@ def _release(store: Store, config: Config, erp: Erp, batch_id: str) -> None:
 
 
 def _refuse_moved(store: Store, config: Config, batch: Row) -> None:
-    entity, until = config.legal_entity(batch["legal_entity_id"]), Period(name=batch["period"]).end
-    stage_difference(store, entity, until)
-    leave_to_owners(store, config, entity.legal_entity_id, until)
-    moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
+    # looking up the price that each hour was frozen at takes long, and seldom says another
+    moved = _moved(store, config, batch, keeps_prices=False) and _moved(store, config, batch, keeps_prices=True)
     if moved:
         some = ", ".join(moved[:5])
         raise _Stale(
             f"batch {batch['batch_id']} is stale: {len(moved)} lines changed since ({some}); run billing again"
         )
+
+
+def _moved(store: Store, config: Config, batch: Row, *, keeps_prices: bool) -> list[str]:
+    """Return the lines that would come out otherwise now; with any, nothing stays staged."""
+    entity, until = config.legal_entity(batch["legal_entity_id"]), Period(name=batch["period"]).end
+    moved = list[str]()
+    with store.savepoint():
+        stage_difference(store, entity, until, keeps_prices=keeps_prices, skips_settled=not config.number_owner)
+        leave_to_owners(store, config, entity.legal_entity_id, until)
+        moved = [row["charge_id"] for row in store.rows(sql("warehouse.billing", "moved"), batch=batch["batch_id"])]
+        if moved:
+            raise psycopg.Rollback
+    return moved
 
 
 def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:

@@ -20,7 +20,7 @@ from psflow import workbook
 from psflow.config import Config, NumberOwner
 from psflow.contracts import Period
 from psflow.flows import shadow
-from psflow.flows.billing_difference import stage_difference
+from psflow.flows.billing_difference import stage_difference, unstage
 from psflow.store.connection import Row, Store, sql
 from psflow.systems.ports import MakesBills
 
@@ -29,6 +29,7 @@ CAUSES = {
     "hours": "another number of hours worked",
     "increment": "billed in other steps or with another minimum",
     "cap": "a cap lets less through",
+    "purchase": "no purchase order takes it",
     "decided": "written off or credited, and billed all the same",
     "late hour": "came after its project was billed for the month, and is on no bill",
     "missing": "to be billed, and on no bill",
@@ -127,6 +128,17 @@ def diff(store: Store, now: Config, new: Config, legal_entity_id: str, period: P
     return Observation(legal_entity_id, period.name, rows)
 
 
+def rates(store: Store, config: Config, legal_entity_id: str, period: Period) -> Observation:
+    """Return which lines of what is frozen and not posted the prices of now would change: `billed` is by those kept."""
+    with _undone(store):
+        store.run(sql("warehouse.shadow", "staging"))
+        _ours(store, config, legal_entity_id, period, keeps_prices=True)
+        store.run(sql("warehouse.shadow", "before"))
+        _ours(store, config, legal_entity_id, period, keeps_prices=False)
+        rows = _compared(store)
+    return Observation(legal_entity_id, period.name, rows)
+
+
 def write(path: Path, seen: Observation) -> None:
     """Write a workbook: the totals by cause, every line that differs, what each cause means."""
     totals = [*seen.totals(by_cause=False), *seen.totals(by_cause=True)]
@@ -168,14 +180,22 @@ def cells(row: Row) -> tuple[workbook.Cell, ...]:
     )  # fmt: skip
 
 
-def _ours(store: Store, config: Config, legal_entity_id: str, period: Period) -> set[str]:
-    """Stage what psflow bills of a month by a configuration; return the contracts whose number is psflow's."""
+def _ours(
+    store: Store, config: Config, legal_entity_id: str, period: Period, *, keeps_prices: bool | None = None
+) -> set[str]:
+    """
+    Stage what psflow bills by a configuration; return the contracts whose number is psflow's.
+
+    It is the month as if none of it had been billed; with `keeps_prices` said, all up to its end beside what was.
+    """
     shadow.tell(store, config)
-    stage_difference(store, config.legal_entity(legal_entity_id), period.end, anew_from=period.start)
+    entity, anew = config.legal_entity(legal_entity_id), keeps_prices is None
+    since = period.start if anew else None
+    stage_difference(store, entity, period.end, anew_from=since, keeps_prices=bool(keeps_prices))
     ours = {contract for contract, owner in shadow.owners(store, legal_entity_id).items() if owner == "psflow"}
-    scope = {"since": period.start, "until": period.end, "anew": True}
+    scope = {"since": since, "until": period.end, "anew": anew}
     store.run(sql("warehouse.shadow", "should"), contracts=sorted(ours), **scope)
-    store.run("drop table billing_live, billing_work, billing_owed, billing_room, billing_difference")
+    unstage(store)
     return ours
 
 

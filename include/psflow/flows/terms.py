@@ -7,7 +7,7 @@ A changed term is a new version. A price that hours are billed at keeps its numb
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from psflow.config import Config, Person
-from psflow.contracts.agreed import Agreement
+from psflow.contracts.agreed import AgreedOvertime, AgreedRate, Agreement
 from psflow.errors import GateFailed, NeedsReview
 from psflow.flows.terms_file import TERMS, Piece, TermsFile
 from psflow.flows.terms_rows import STATEMENTS, columns
@@ -44,8 +44,12 @@ def load(store: Store, config: Config, path: Path, airflow_user: str) -> tuple[i
     changed, said = 0, dict[tuple[str, ...], str]()
     for key in file.tree:
         if block := _block(store, file, key, person):
-            for piece in file.pieces(key):
-                changed += _take(store, file, block, piece, said)
+            pieces = list(file.pieces(key))
+            for piece in pieces:
+                if lacks := _lacks(store, block, piece, pieces):
+                    file.defect(piece.place, lacks)
+                else:
+                    changed += _take(store, file, block, piece, said)
     return changed, file.wrong
 
 
@@ -120,6 +124,22 @@ def _block(store: Store, file: TermsFile, key: Any, person: Person) -> _Block | 
     return None
 
 
+def _lacks(store: Store, block: _Block, piece: Piece, pieces: Sequence[Piece]) -> str | None:
+    """Return what an agreement on overtime lacks beside it, in the file or agreed before; None when nothing."""
+    scope = {"contract": block.contract["contract_id"], "customer": block.contract["customer_id"]}
+    beside = [other.said for other in pieces]
+    match piece.said:
+        case AgreedOvertime(multiplier=None):
+            rates = [other for other in beside if isinstance(other, AgreedRate) and other.is_overtime]
+            if not rates and not store.value(_HAS_RATE_OF_OVERTIME, **scope):
+                return "has no multiplier, and no rate has is_overtime; give one of the two"
+        case AgreedRate(is_overtime=True):
+            agreed = [other for other in beside if isinstance(other, AgreedOvertime)]
+            if not agreed and not store.value(_HAS_OVERTIME, **scope):
+                return "is for overtime, and nothing says from when on it is; give after_hours under overtime"
+    return None
+
+
 def _take(store: Store, file: TermsFile, block: _Block, piece: Piece, said: dict[tuple[str, ...], str]) -> bool:
     """Keep one agreement; return whether it is new or changed."""
     name = str(piece.place[1])
@@ -160,9 +180,10 @@ def _agreement(
     found = store.row(find_it, **key)
     if found == values:
         return False
-    if found and found.get("hourly_rate") != values.get("hourly_rate") and store.value(_IS_BILLED, **key):
+    if found and [found.get(n) for n in _PRICE] != [values.get(n) for n in _PRICE] and store.value(_IS_BILLED, **key):
         what = f"hours are billed at {found['hourly_rate']}; end it with valid_to and add a price from a later day"
-        file.defect((*piece.place, "hourly_rate"), what, str(values["hourly_rate"]))
+        name = "day_rate" if values["day_rate"] else "hourly_rate"
+        file.defect((*piece.place, name), what, str(values[name]))
         return False
     store.run(put, **key, **values)
     before = {name: str(value) for name, value in found.items()} if found else None
@@ -181,6 +202,13 @@ select contract_id, legal_entity_id, contract.currency, contract_type, project_c
 from core.contract
 join core.project using (engagement_id)
 where %(key)s in (project_code, engagement_id, contract_id)
+"""
+_PRICE = ("hourly_rate", "day_rate", "hours_per_day")
+_HAS_OVERTIME = "select exists (select from core.overtime where contract_id = %(contract)s)"
+_HAS_RATE_OF_OVERTIME = """
+select exists (select from core.agreed_rate
+               where is_overtime and (level = 'standard' or level = 'contract_line'
+                                      or (level, scope_id) in (('contract', %(contract)s), ('customer', %(customer)s))))
 """
 _IS_BILLED = "select exists (select from billing.charge where rate_id = %(rate_id)s)"
 _NEWEST = """

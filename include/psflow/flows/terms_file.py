@@ -2,7 +2,7 @@
 The file of contract terms: read, checked piece by piece, each defect with its place; what is right is handed on.
 
 One block a contract, under its project code, engagement id or contract id: `currency`, `agreed_on`, `reason`, and
-`terms` (id -> terms), `caps`, `rates`, `increments`, `expenses` (lists).
+`terms` (id -> terms), `caps`, `purchase_orders`, `rates`, `overtime`, `increments`, `expenses` (lists).
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import YAMLError
 
 from psflow.config import position
-from psflow.contracts.agreed import AgreedCap, AgreedExpense, AgreedIncrement, AgreedRate, Agreement
+from psflow.contracts.agreed import (
+    AgreedCap,
+    AgreedExpense,
+    AgreedIncrement,
+    AgreedOrder,
+    AgreedOvertime,
+    AgreedRate,
+    Agreement,
+)
 from psflow.contracts.terms import Terms
 from psflow.contracts.values import Record
 from psflow.errors import ConfigurationError
@@ -27,7 +35,9 @@ Place = tuple[int | str, ...]
 TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
 _LISTS: dict[str, type[Record]] = {
     "caps": AgreedCap,
+    "purchase_orders": AgreedOrder,
     "rates": AgreedRate,
+    "overtime": AgreedOvertime,
     "increments": AgreedIncrement,
     "expenses": AgreedExpense,
 }

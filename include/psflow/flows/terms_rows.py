@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, LiteralString
 
-from psflow.contracts.agreed import AgreedCap, AgreedExpense, AgreedIncrement, AgreedRate
+from psflow.contracts.agreed import AgreedCap, AgreedExpense, AgreedIncrement, AgreedOrder, AgreedOvertime, AgreedRate
 from psflow.flows.terms_file import Piece
 from psflow.store.connection import Row
 
@@ -20,12 +21,22 @@ def columns(piece: Piece, contract: Row, currency: str) -> tuple[dict[str, Any],
             )
             said.pop("line")
             return {"level": said.pop("level"), "scope_id": scope}, said | {"currency": currency}
+        case AgreedOrder(number=number, line=line):
+            order_id = contract_id + (f":{line}" if line else "") + (f"#{number}" if number else "")
+            own = {"contract_id": contract_id, "contract_line": said.pop("line"), "is_required": said.pop("required")}
+            return {"order_id": order_id}, said | own | {"currency": currency if number else None}
         case AgreedRate(level=level, line=line):
             scope = {"customer": customer, "contract_line": line}.get(level, contract_id)
             said.pop("line")
             who = "|".join(said[name] or "" for name in ("resource_id", "role", "region"))
-            rate_id = f"{level}|{scope}|{who}|{currency}|{said['valid_from']}"
+            rate_id = f"{level}|{scope}|{who}|{currency}|{said['valid_from']}" + "|overtime" * said["is_overtime"]
+            if said["day_rate"]:
+                an_hour = said["day_rate"] / said["hours_per_day"]
+                said["hourly_rate"] = an_hour.quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
             return {"rate_id": rate_id}, said | {"scope_id": scope, "currency": currency}
+        case AgreedOvertime():
+            said["after_minutes"] = int(said.pop("after_hours") * 60)
+            return {"contract_id": contract_id, "valid_from": said.pop("valid_from")}, said
         case AgreedIncrement():
             return {"customer_id": customer, "valid_from": said.pop("valid_from")}, said
         case AgreedExpense():
@@ -46,13 +57,34 @@ STATEMENTS: dict[type, tuple[LiteralString, LiteralString]] = {
         "on_excess = excluded.on_excess, counts = excluded.counts, warn_at_pct = excluded.warn_at_pct, "
         "invoiced_elsewhere = excluded.invoiced_elsewhere, committed_elsewhere = excluded.committed_elsewhere",
     ),
+    AgreedOrder: (
+        "select number, amount, valid_from, valid_to, contract_id, contract_line, is_required, currency "
+        "from (select *, limit_amount as amount from billing.purchase_order left join billing.cap using (cap_id)) told "
+        "where order_id = %(order_id)s",
+        "with cap as (insert into billing.cap (cap_id, level, scope_id, limit_amount, currency, counts, on_excess) "
+        "select 'order:' || %(order_id)s::text, 'order', %(order_id)s, %(amount)s::numeric, %(currency)s, 'all', "
+        "'hold' where %(number)s::text is not null on conflict (level, scope_id) do update "
+        "set limit_amount = excluded.limit_amount returning cap_id) "
+        "insert into billing.purchase_order (order_id, contract_id, contract_line, number, valid_from, valid_to, "
+        "is_required, cap_id) values (%(order_id)s, %(contract_id)s, %(contract_line)s, %(number)s, %(valid_from)s, "
+        "%(valid_to)s, %(is_required)s, (select cap_id from cap)) on conflict (order_id) do update "
+        "set valid_from = excluded.valid_from, valid_to = excluded.valid_to, is_required = excluded.is_required",
+    ),
     AgreedRate: (
-        "select level, role, resource_id, region, valid_from, valid_to, hourly_rate, scope_id, currency "
-        "from core.agreed_rate where rate_id = %(rate_id)s",
+        "select level, role, resource_id, region, valid_from, valid_to, hourly_rate, day_rate, hours_per_day, "
+        "is_overtime, scope_id, currency from core.agreed_rate where rate_id = %(rate_id)s",
         "insert into core.agreed_rate (rate_id, level, scope_id, resource_id, role, region, valid_from, valid_to, "
-        "hourly_rate, currency) values (%(rate_id)s, %(level)s, %(scope_id)s, %(resource_id)s, %(role)s, %(region)s, "
-        "%(valid_from)s, %(valid_to)s, %(hourly_rate)s, %(currency)s) on conflict (rate_id) do update "
-        "set valid_to = excluded.valid_to, hourly_rate = excluded.hourly_rate",
+        "hourly_rate, day_rate, hours_per_day, is_overtime, currency) values (%(rate_id)s, %(level)s, %(scope_id)s, "
+        "%(resource_id)s, %(role)s, %(region)s, %(valid_from)s, %(valid_to)s, %(hourly_rate)s, %(day_rate)s, "
+        "%(hours_per_day)s, %(is_overtime)s, %(currency)s) on conflict (rate_id) do update "
+        "set valid_to = excluded.valid_to, hourly_rate = excluded.hourly_rate, day_rate = excluded.day_rate, "
+        "hours_per_day = excluded.hours_per_day",
+    ),
+    AgreedOvertime: (
+        "select valid_to, per, after_minutes, multiplier from core.overtime "
+        "where (contract_id, valid_from) = (%(contract_id)s, %(valid_from)s) order by overtime_id desc limit 1",
+        "insert into core.overtime (contract_id, valid_from, valid_to, per, after_minutes, multiplier) "
+        "values (%(contract_id)s, %(valid_from)s, %(valid_to)s, %(per)s, %(after_minutes)s, %(multiplier)s)",
     ),
     AgreedIncrement: (
         "select minutes, rounding, per, minimum_minutes from core.increment "

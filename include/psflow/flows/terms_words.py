@@ -18,7 +18,9 @@ def words(store: Store, key: str, on: dt.date) -> list[str]:
     told += [_term(row, contract["currency"]) for row in store.rows(_TERMS, **scope)]
     told += [_accepted(row) for row in store.rows(_ACCEPTED, **scope)]
     told += [_cap(row) for row in store.rows(_CAPS, **scope)]
+    told += [_order(row) for row in store.rows(_ORDERS, **scope)]
     told += [_rate(row) for row in store.rows(_RATES, **scope)]
+    told += [_overtime(row) for row in store.rows(_OVERTIME, **scope)]
     told += [_steps(row) for row in store.rows(_STEPS, **scope)]
     return told + [_expense(row, contract["currency"]) for row in store.rows(_EXPENSES, **scope)]
 
@@ -60,12 +62,37 @@ def _cap(row: Row) -> str:
     )
 
 
+def _order(row: Row) -> str:
+    of = f" of line {row['contract_line']}" if row["contract_line"] else ""
+    if row["number"] is None:
+        return f"work{of} waits until there is a purchase order"
+    until = f" to {row['valid_to']}" if row["valid_to"] else ""
+    used = f"{row['invoiced']} invoiced, {row['in_batch']} in an open batch, {row['balance']} left"
+    other = "" if row["is_required"] else "; work on other days takes none"
+    return (
+        f"purchase order {row['number']}{of}: {row['amount']} {row['currency']} from {row['valid_from']}{until}: "
+        f"{used}{other}"
+    )
+
+
 def _rate(row: Row) -> str:
     who = " ".join(row[name] for name in ("resource_id", "role", "region") if row[name])
     until = f" to {row['valid_to']}" if row["valid_to"] else ""
+    each = f"{row['hourly_rate']} {row['currency']} an hour"
+    if row["day_rate"]:
+        each = f"{row['day_rate']} {row['currency']} a day of {row['hours_per_day']} hours"
     return (
-        f"price of {who}: {row['hourly_rate']} {row['currency']} an hour from {row['valid_from']}{until}, agreed for "
+        f"price of {'overtime of ' * row['is_overtime']}{who}: {each} from {row['valid_from']}{until}, agreed for "
         f"the {row['level'].replace('_', ' ')} {row['scope_id']}"
+    )
+
+
+def _overtime(row: Row) -> str:
+    paid = f"{row['multiplier'].normalize():f} times the price" if row["multiplier"] else "prices of overtime"
+    until = f" to {row['valid_to']}" if row["valid_to"] else ""
+    return (
+        f"overtime: what one person works on it over {row['after_minutes'] / 60:g} hours a {row['per']} is billed at "
+        f"{paid}, from {row['valid_from']}{until}"
     )
 
 
@@ -105,6 +132,14 @@ where level in ('entry', 'contract') and scope_id = %(contract)s
    or level = 'customer_on_line' and scope_id in (select contract_line || '/' || %(customer)s from lines)
 order by level, scope_id
 """
+_ORDERS = """
+select orders.number, orders.contract_line, orders.valid_from, orders.valid_to, orders.is_required, amount, currency,
+       invoiced, in_batch, balance
+from billing.purchase_order orders
+left join finance.purchase_order used using (order_id)
+where orders.contract_id = %(contract)s and coalesce(orders.valid_to >= %(on)s, true)
+order by orders.valid_to, orders.number
+"""
 _RATES = f"""
 with {_OWN_LINES}
 select * from core.agreed_rate
@@ -112,6 +147,12 @@ where valid_from <= %(on)s and (valid_to is null or valid_to >= %(on)s)
   and (level = 'contract' and scope_id = %(contract)s or level = 'customer' and scope_id = %(customer)s
        or level = 'contract_line' and scope_id in (select contract_line from lines) or level = 'standard')
 order by level, scope_id, role, resource_id, region, valid_from
+"""
+_OVERTIME = """
+select * from (select distinct on (contract_id) * from core.overtime
+               where contract_id = %(contract)s and valid_from <= %(on)s
+               order by contract_id, valid_from desc, overtime_id desc) newest
+where valid_to is null or valid_to >= %(on)s
 """
 _STEPS = """
 select * from core.increment where customer_id = %(customer)s and valid_from <= %(on)s order by valid_from desc limit 1

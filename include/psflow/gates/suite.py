@@ -129,14 +129,13 @@ def _validate(url: str, plan: dict[str, Any], batch_id: str) -> list[Any]:
     suite = context.suites.add(ExpectationSuite(**expectationSuiteSchema.load(plan)))
     source = context.data_sources.add_postgres("business", connection_string=_one_batch(url, schema, batch_id))
     asset = source.add_table_asset(table, table_name=table)
-    batch = asset.add_batch_definition_whole_table("batch")
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name="gate", data=batch, suite=suite))
+    batch = asset.add_batch_definition_whole_table("batch").get_batch()
     wanted = {
         "result_format": "COMPLETE",
         "unexpected_index_column_names": [plan["meta"]["key"]],
         "partial_unexpected_count": _EVERY_ROW,
     }
-    return list(definition.run(result_format=wanted).results)
+    return list(batch.validate(suite, result_format=wanted).results)  # a run would keep a copy, which takes longer
 
 
 def _one_batch(url: str, schema: str, batch_id: str) -> str:

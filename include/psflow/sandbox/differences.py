@@ -36,6 +36,7 @@ def find(stack: Stack) -> list[str]:
             ("who takes the demand", _staffed(db), _wanted_staffing()),
             ("opening balance", _openings(db), _wanted_openings()),
             ("billed", _billed(db), _wanted_bills()),
+            ("invoiced under a purchase order", _ordered(db), _wanted_orders()),
             ("disputed", _disputed(db), {meridian.DISPUTED_DEAL: meridian.DISPUTED}),
             ("unbilled", _unbilled(db), meridian.expected().unbilled),
             ("revenue", _revenue(db), meridian.revenue()),
@@ -143,6 +144,16 @@ def _wanted_bills() -> Found:
             (billed.charges + billed.expense_charges, dict(billed.by_deal))
         for run, billed in meridian.expected().billed.items()
     }  # fmt: skip
+
+
+def _ordered(db: Db) -> Found:
+    rows = db.execute("select number, invoiced, amount - invoiced - in_batch - balance from finance.purchase_order")
+    return {number: (invoiced, rest) for number, invoiced, rest in rows}
+
+
+def _wanted_orders() -> Found:
+    posted = [made.by_deal for run, made in meridian.expected().billed.items() if run != meridian.WAITING]
+    return {meridian.ORDER: (sum((deals.get(meridian.ORDERED, Decimal()) for deals in posted), Decimal()), 0)}
 
 
 def _disputed(db: Db) -> Found:

@@ -68,8 +68,8 @@ class Play:
             said.append(f"{loaded} projects, {len(wrong)} wrong lines")
 
     def agree(self) -> None:
-        """Carla loads what three contracts say beside the rate card; petra has two deliverables accepted."""
-        with self.tell.step("terms of three contracts") as said, self._store() as store:
+        """Carla loads what four contracts say beside the rate card; petra has two deliverables accepted."""
+        with self.tell.step("terms of four contracts") as said, self._store() as store:
             policy, projects = self._policy(), self._projects()
             place = self.stack.state / "demo" / "terms.yaml"
             place.write_text(meridian.terms_yaml(meridian.current(), projects))
@@ -133,10 +133,11 @@ class Play:
                 said.append(self._run(dag))
 
     def close(self) -> None:
-        """Close September of one entity: nine controls, signed by frank; from then on nothing counts in it."""
+        """Close September of one entity: started by fiona, nine controls, signed by frank."""
         run = meridian.CLOSED
         with self.tell.step(f"close {run.period} of {run.legal_entity_id}") as said:
-            run_id = self.api.trigger("close", {"legal_entity_id": run.legal_entity_id, "period": run.period})
+            fiona = self.stack.airflow.api("fiona")  # who starts a close may not sign it
+            run_id = fiona.trigger("close", {"legal_entity_id": run.legal_entity_id, "period": run.period})
             self._decide(run_id, "sign", "close")
             said.append(self._finish("close", run_id) or "signed")
 

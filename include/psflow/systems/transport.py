@@ -106,8 +106,15 @@ class Transport:
             raise ConfigurationError(f"{self.system}: base URL {self.base_url!r} needs http(s)://host")
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigurationError(f"{self.system}: {parts.hostname} must be reached over https")
+        self._settle()
         self._lines = _Lines()
         self.session.mount(self.base_url.rstrip("/"), self._lines)
+
+    def _settle(self) -> None:
+        """Look up once what the environment says of proxies and certificates: each page would look it all up again."""
+        kept = self.session  # what the connection says comes first
+        told = kept.merge_environment_settings(self.base_url, dict(kept.proxies), None, kept.verify, kept.cert)
+        kept.proxies, kept.verify, kept.cert, kept.trust_env = told["proxies"], told["verify"], told["cert"], False
 
     def read(
         self, method: str, path: str, later: tuple[Sign, ...] = (), patience: Patience | None = None, **request: Any
@@ -243,7 +250,9 @@ class _Lines(HTTPAdapter):
 
     def __init__(self) -> None:
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._ends = 0.0
+        self._ends, self._is_calling = 0.0, False
+        self._turn = threading.Condition()
+        self._watcher: threading.Thread | None = None
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -274,14 +283,26 @@ class _Lines(HTTPAdapter):
     @contextmanager
     def cut_after(self, seconds: float) -> Iterator[float]:
         """Let the block end by then; yield when that is, on this process's monotonic clock."""
-        self._ends = time.monotonic() + seconds
-        timer = threading.Timer(seconds, self._cut)
-        timer.daemon = True
-        timer.start()
+        with self._turn:
+            before, self._ends, self._is_calling = self._ends, time.monotonic() + seconds, True
+            if self._ends < before:
+                self._turn.notify()
+            if not (self._watcher and self._watcher.is_alive()):
+                self._watcher = threading.Thread(target=self._watch, daemon=True)
+                self._watcher.start()
         try:
             yield self._ends
         finally:
-            timer.cancel()
+            self._is_calling = False
+
+    def _watch(self) -> None:
+        """Cut at the deadline. One thread serves all calls in a row: to start one costs more than a page."""
+        with self._turn:
+            while self._is_calling and (left := self._ends - time.monotonic()) > 0:
+                self._turn.wait(left)
+            self._watcher = None
+            if self._is_calling:
+                self._cut()
 
     def _cut(self) -> None:
         for line in list(self._sockets):

@@ -15,6 +15,7 @@ _SAYS = {  # deal of the story -> what its October invoice must say of itself
     meridian.CAPPED: r"cap .+ on the contract: of [^;]+; .+ stayed out",
     meridian.MILESTONES: r"Milestone: Go-live",
     meridian.RETAINER: r"Retainer 2026-10",
+    meridian.ORDERED: meridian.ORDER,
 }
 
 
@@ -62,7 +63,8 @@ def closed(seen: Visit) -> str:
         with page.expect_navigation():
             page.locator(f"a[href$='/close/{month.legal_entity_id}/{month.period}']").click()
         shown, controls = page.locator("main").inner_text(), rows(page, "Controls")
-        must("signed" in shown and "frank (P-102)" in shown, f"{page.url} does not say who signed it")
+        who = "prepared by fiona (P-101)" in shown and "signed by frank (P-102)" in shown
+        must(who, f"{page.url} does not say who prepared and signed it")
         tied = controls.filter(has_text="tied").count()
         must(controls.count() == tied == 9, f"{tied} of {controls.count()} controls hold, not nine")
         seen.shoot(page, "close-signed")
@@ -70,7 +72,7 @@ def closed(seen: Visit) -> str:
 
 
 def explained(seen: Visit) -> str:
-    """Each invoice under a cap, a milestone or a retainer says what it is made of."""
+    """Each invoice under a cap, a milestone, a retainer or a purchase order says what it is made of."""
     names = {deal.number: deal.name for deal in meridian.current().deals}
     with seen.window("frank") as window:
         page = window.page

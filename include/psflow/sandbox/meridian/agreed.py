@@ -1,4 +1,4 @@
-"""What is agreed with three customers beside hours by the card, and what it bills: by hand, like the oracle."""
+"""What is agreed with four customers beside hours by the card, and what it bills: by hand, like the oracle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, MILESTONES, RETAINER
+from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, MILESTONES, ORDERED, RETAINER
 from psflow.sandbox.meridian.plan import Firm
 from psflow.sandbox.meridian.prices import hourly
 from psflow.sandbox.meridian.work import Entry
@@ -16,13 +16,14 @@ from psflow.sandbox.meridian.work import Entry
 AGREED_ON = dt.date(2026, 8, 28)
 OVERAGE_RATE = 240  # four a minute: an overage is never rounded
 FEE = Decimal("20000.00")
+ORDER, ORDER_AMOUNT = "4500017342", Decimal("600000.00")  # more than two months of the work come to
 ACCEPTED = {"design": dt.date(2026, 9, 25), "go-live": dt.date(2026, 10, 23)}  # the pilot is not
 _TITLES = {"design": "Design", "pilot": "Pilot with two dealers", "go-live": "Go-live"}
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The numbers of a firm's three contracts: money in the currency of each deal."""
+    """The numbers of a firm's contracts: money in the currency of each deal."""
 
     cap: Decimal
     price: Decimal
@@ -53,6 +54,8 @@ def terms_yaml(firm: Firm, projects: Mapping[str, str]) -> str:
     return (
         head(CAPPED, "statement of work 16, section 4")
         + f"  caps:\n    - {{level: contract, limit_amount: {said.cap}, on_excess: split}}\n"
+        + head(ORDERED, "order of Northwind")
+        + f"  purchase_orders:\n    - {{number: '{ORDER}', amount: {ORDER_AMOUNT}, valid_from: {BILLING_START}}}\n"
         + head(MILESTONES, "statement of work 15, annex B")
         + f"  terms:\n    portal:\n      kind: milestone\n      price: {said.price}\n      lines:\n{lines}"
         + head(RETAINER, "service agreement 8")

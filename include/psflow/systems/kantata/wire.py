@@ -85,20 +85,21 @@ class Wire:
         of sight. So each page starts some records before the end of the last, and must share one with it.
         Raises TransientError when it does not, or when a page brings nothing new.
         """
-        skip, before = 0, set[tuple[str, bytes]]()
+        skip, before = 0, dict[str, msgspec.Raw]()
         for _ in range(_PAGES):
             page = self._page(kind, asked | {"limit": str(_PER_PAGE), "offset": str(skip)})
-            versions = {(key, bytes(raw)) for key, raw in page.records}
-            if before and versions and not versions & before:
+            seen = {key for key, raw in page.records if key in before and bytes(before[key]) == bytes(raw)}
+            if before and page.records and not seen:
                 raise TransientError(f"{self.key}: {kind} moved while they were read; start the read again")
-            if len(page.records) == _PER_PAGE and versions <= before:
+            fresh = [(key, raw) for key, raw in page.records if key not in seen]
+            if len(page.records) == _PER_PAGE and not fresh:
                 raise TransientError(
                     f"{self.key}: {kind} at offset {skip} repeats the page before; the list does not end"
                 )
-            yield Answer([(key, raw) for key, raw in page.records if (key, bytes(raw)) not in before], page.maps)
+            yield Answer(fresh, page.maps)
             if len(page.records) < _PER_PAGE:
                 return
-            skip, before = skip + len(page.records) - _OVERLAP, versions
+            skip, before = skip + len(page.records) - _OVERLAP, dict(page.records)
         raise TransientError(f"{self.key}: {kind} has more than {_PAGES} pages")
 
     def _page(self, kind: str, asked: dict[str, str]) -> Answer:

@@ -3,9 +3,10 @@ Tryton records <-> payloads and contracts. Pure; the vendor's words end here.
 
 An invoice line's amount is Tryton's own: quantity x unit price, half-even to the currency's rounding. A line of
 ours therefore goes out as hours at their rate when that gives its amount to the cent, and as one fee of that amount
-when it does not (half a cent, more digits than the unit holds); expenses go out as one fee a category. The line's
-`note` holds our key: it is free text, is not printed, and stays readable after posting. A project's `comment` holds
-the effect's key and nothing else, since a project has no field of its own for that and text can be searched exactly.
+when it does not (half a cent, more digits than the unit holds) or is by the day; expenses go out as one fee a category.
+The line's `note` holds our key: it is free text, is not printed, and stays readable after posting. A project's
+`comment` holds the effect's key and nothing else, since a project has no field of its own for that and text can be
+searched exactly.
 """
 
 from __future__ import annotations
@@ -175,15 +176,23 @@ def line(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[s
     """Return the values of one line whose amount in the ERP is the payload's, see the module."""
     hours, rate, amount = (Decimal(payload[name]) for name in ("hours", "hourly_rate", "amount"))
     sold, quantity, price = books.hours, hours, rate
-    if not (_fits(hours, sold.digits) and _fits(rate, PRICE_DIGITS) and erp_amount(hours, rate, currency) == amount):
-        sold, quantity, price = books.fee, Decimal(1), amount
     said = f"{payload['role']}: {hours:f} h at {rate:f} {currency.code}"
-    return _line(payload["line_key"], sold, quantity, price, said, amount, books, currency)
+    if "day_rate" in payload:
+        said = f"{payload['role']}: {Decimal(payload['days']):f} d at {Decimal(payload['day_rate']):f} {currency.code}"
+    if "day_rate" in payload or not (
+        _fits(hours, sold.digits) and _fits(rate, PRICE_DIGITS) and erp_amount(hours, rate, currency) == amount
+    ):
+        sold, quantity, price = books.fee, Decimal(1), amount
+    return _line(payload["line_key"], sold, quantity, price, said + _order(payload), amount, books, currency)
+
+
+def _order(payload: Mapping[str, Any]) -> str:
+    return f", purchase order {payload['purchase_order']}" if payload.get("purchase_order") else ""
 
 
 def expenses(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[str, Any]:
     """Return the values of the line of one category of expenses: one fee of their amount, at cost."""
-    amount, said = Decimal(payload["amount"]), f"Expenses: {payload['category']}"
+    amount, said = Decimal(payload["amount"]), f"Expenses: {payload['category']}{_order(payload)}"
     return _line(payload["line_key"], books.fee, Decimal(1), amount, said, amount, books, currency)
 
 

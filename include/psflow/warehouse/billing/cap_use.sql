@@ -5,5 +5,5 @@ from billing.cap
 join billing_room room using (cap_id)
 left join (select cap_id, sum(amount) as amount from billing.left_out where reason = 'over_cap' group by cap_id) over
     using (cap_id)
-where room.used >= cap.limit_amount * cap.warn_at_pct / 100 or over.amount > 0
+where level <> 'order' and (room.used >= cap.limit_amount * cap.warn_at_pct / 100 or over.amount > 0)
 order by cap.cap_id

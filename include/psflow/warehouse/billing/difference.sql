@@ -14,7 +14,8 @@ charged as (
     from billing.counted_charge where kind = 'charge' group by entry_key, version, component
 ),
 line as (
-    select work.entry_key || '.' || work.version || coalesce('/' || nullif(coalesce(charged.seq, 0) + 1, 1), '') as first_id,
+    select work.entry_key || '.' || work.version || case work.component when 'overtime' then '/overtime' else '' end
+               || coalesce('/' || nullif(coalesce(charged.seq, 0) + 1, 1), '') as first_id,
            'charge' as kind, work.source, work.entry_key, work.time_entry_id, work.expense_entry_id, work.version,
            work.project_code, work.worked_on, work.role,
            case when owed.take = owed.amount then owed.minutes
@@ -22,30 +23,32 @@ line as (
            owed.hourly_rate, work.category, work.cost, work.cost_currency, work.fx_rate, owed.take as amount, work.currency,
            work.item_id, work.component, coalesce(charged.seq, 0) + 1 as seq, work.resource_id, work.contract_line,
            work.minutes as entry_minutes,
-           case when owed.take = owed.amount then owed.billed_minutes else round(owed.take * 60 / owed.hourly_rate, 6) end
-               as billed_minutes,
+           case when owed.take = owed.amount then owed.billed_minutes
+                else billing.minutes_worth(owed.take, owed.hourly_rate, owed.day_rate, owed.hours_per_day) end as billed_minutes,
            owed.whole_minutes, owed.whole_amount, work.billable_cost, work.markup_pct, work.rate_id, work.terms_version,
-           owed.adjustment_id, null::text as reason
+           owed.adjustment_id, owed.order_id, owed.day_rate, owed.hours_per_day, work.overtime_id, null::text as reason
     from billing_owed owed
-    join billing_work work using (entry_key)
+    join billing_work work using (entry_key, component)
     left join charged using (entry_key, version, component)
-    where owed.take <> 0 or owed.whole_amount = 0
+    where (owed.take <> 0 or owed.whole_amount = 0) and owed.held_for is null
     union all
-    select work.entry_key || '.' || work.version, 'unrated', work.source, work.entry_key, work.time_entry_id,
-           work.expense_entry_id, work.version, work.project_code, work.worked_on, work.role, work.minutes, work.hourly_rate,
-           work.category, work.cost, work.cost_currency, work.fx_rate, null, work.currency, work.item_id, work.component,
-           null, work.resource_id, work.contract_line, work.minutes, null, null, null, null, null, null, work.terms_version, null,
-           work.reason
+    select work.entry_key || '.' || work.version || case work.component when 'overtime' then '/overtime' else '' end,
+           'unrated', work.source, work.entry_key, work.time_entry_id, work.expense_entry_id, work.version, work.project_code,
+           work.worked_on, work.role, work.minutes, work.hourly_rate, work.category, work.cost, work.cost_currency,
+           work.fx_rate, null, work.currency, work.item_id, work.component, null, work.resource_id, work.contract_line,
+           work.minutes, null, null, null, null, null, null, work.terms_version, null, null, null, null, null, work.reason
     from billing_work work
     where reason is not null
-      and not exists (select from billing_live live where live.entry_key = work.entry_key and live.fate <> 'waits')
+      and not exists (select from billing_live live where live.entry_key = work.entry_key and live.component = work.component
+                                                      and live.fate <> 'waits')
     union all
     select live.charge_id || '.R', 'reversal', live.source, live.entry_key, live.time_entry_id, live.expense_entry_id,
            live.version, live.project_code, live.worked_on, live.role, -live.minutes, live.hourly_rate, live.category,
            -live.cost, live.cost_currency, live.fx_rate, -live.amount, live.currency, live.item_id, live.component, live.seq,
            live.resource_id, live.contract_line, live.entry_minutes, -live.billed_minutes, live.whole_minutes,
            live.whole_amount, live.billable_cost, live.markup_pct, live.rate_id, live.terms_version,
-           case live.fate when 'credited' then live.adjustment_id end, null
+           case live.fate when 'credited' then live.adjustment_id end, live.order_id, live.day_rate, live.hours_per_day,
+           live.overtime_id, null
     from billing_live live
     where live.fate in ('reversed', 'credited')
 ),
@@ -58,8 +61,9 @@ insert into billing_difference
 select line.first_id || coalesce('~' || (voided.times + 1), ''), kind, source, entry_key, time_entry_id, expense_entry_id,
        version, project_code, worked_on, role, minutes, hourly_rate, category, cost, cost_currency, fx_rate, amount,
        currency, item_id, component, seq, resource_id, contract_line, entry_minutes, billed_minutes, whole_minutes,
-       whole_amount, billable_cost, markup_pct, rate_id, terms_version, adjustment_id,
-       greatest(worked_on, case when adjustment_id is null then books.open_from else books.corrected_from end), reason
+       whole_amount, billable_cost, markup_pct, rate_id, terms_version, adjustment_id, order_id,
+       greatest(worked_on, case when adjustment_id is null then books.open_from else books.corrected_from end),
+       day_rate, hours_per_day, overtime_id, reason
 from line
 cross join books
 left join voided using (first_id)

@@ -1,5 +1,6 @@
 -- The expenses of one invoice, one line a category; a line that nets to nothing is not on the document.
-select line_key, category, amount
+select line_key, category, amount, number as purchase_order
 from billing.invoice_line
+left join billing.purchase_order using (order_id)
 where invoice_key = %(invoice)s and category is not null and amount <> 0
 order by line_key

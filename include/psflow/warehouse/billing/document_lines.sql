@@ -1,5 +1,10 @@
--- The hours of one invoice as the customer pays them; a line that nets to nothing is not on the document.
-select line_key, role, round(coalesce(billed_minutes, minutes) / 60.0, 4) as hours, hourly_rate, amount
+-- The hours of one invoice as the customer pays them, in days where the price is by the day; a line that nets to nothing is
+-- not on the document.
+select line_key, role || case when is_overtime then ', overtime' else '' end as role,
+       round(coalesce(billed_minutes, minutes) / 60.0, 4) as hours, hourly_rate,
+       round(coalesce(billed_minutes, minutes) / (60 * hours_per_day), 4) as days, day_rate, amount,
+       number as purchase_order
 from billing.invoice_line
+left join billing.purchase_order using (order_id)
 where invoice_key = %(invoice)s and category is null and (minutes, amount) <> (0, 0)
 order by line_key

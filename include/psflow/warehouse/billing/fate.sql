@@ -16,13 +16,13 @@ from (
                     then case when credit.credit_id is null then 'stays' else 'credited' end
                 when work.reason is null then 'reversed' else 'waits' end as fate
     from billing_live live
-    left join billing_work work using (entry_key)
+    left join billing_work work using (entry_key, component)
     left join core.expense_entry seen on (seen.expense_entry_id, seen.version) = (live.expense_entry_id, live.version)
     left join core.expense_entry now on (now.expense_entry_id, now.version) = (work.expense_entry_id, work.version)
     left join (  -- the oldest that is not in the ledger yet
-        select entry_key, min(adjustment_id) as credit_id from billing.adjustment
+        select entry_key, component, min(adjustment_id) as credit_id from billing.adjustment
         where kind = 'credit' and not exists (select from billing.counted_charge done
                                               where done.adjustment_id = adjustment.adjustment_id)
-        group by entry_key) credit using (entry_key)
+        group by entry_key, component) credit using (entry_key, component)
 ) judged
 where judged.charge_id = live.charge_id

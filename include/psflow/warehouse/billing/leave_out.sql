@@ -1,28 +1,48 @@
--- What this batch does not bill of its entries, and why: said anew for the legal entity.
+-- What this batch does not bill of its entries, and why: said anew for the legal entity, both parts of an entry together.
 with open as (
-    select work.*, owed.cap_id, owed.minutes - case when owed.take = owed.amount then owed.minutes
-               else trunc(work.minutes * owed.take / nullif(owed.whole_amount, 0)) end as over_minutes,
-           owed.amount - owed.take as over_amount, owed.adjustment_id
-    from billing_owed owed join billing_work work using (entry_key)
+    select work.*, owed.cap_id, owed.minutes - under.minutes as over_minutes, owed.amount - under.amount as over_amount,
+           under.minutes as under_minutes, owed.held, owed.held_for, owed.held_cap_id, owed.adjustment_id
+    from billing_owed owed join billing_work work using (entry_key, component)
+    cross join lateral (  -- what its caps let through
+        select owed.take + owed.held as amount,
+               case when owed.take + owed.held = owed.amount then owed.minutes
+                    else trunc(work.minutes * (owed.take + owed.held) / nullif(owed.whole_amount, 0)) end as minutes) under
+),
+part as (
+    select entry_key, 'over_cap' as reason, source, project_code, worked_on, over_minutes as minutes,
+           cost * over_amount / nullif(whole_amount, 0) as cost, over_amount as amount, currency, cap_id, version
+    from open where over_amount <> 0
+    union all
+    select entry_key, held_for, source, project_code, worked_on, under_minutes,
+           case when held = whole_amount then cost else cost * held / nullif(whole_amount, 0) end, held, currency, held_cap_id,
+           version
+    from open where held_for is not null
+    union all
+    select adjustment.entry_key, 'written_off', work.source, work.project_code, work.worked_on,
+           round(sum(adjustment.minutes)), null, sum(adjustment.amount), work.currency, null, null
+    from billing.adjustment
+    join (select distinct entry_key, source, project_code, worked_on, currency from billing_work
+          where entry_key in (select entry_key from billing.adjustment where kind = 'write_off')) work using (entry_key)
+    where kind = 'write_off'
+    group by adjustment.entry_key, work.source, work.project_code, work.worked_on, work.currency
+    union all
+    select work.entry_key, 'credited', work.source, work.project_code, work.worked_on,
+           max(work.minutes) - coalesce(max(open.minutes), 0), null, max(live.whole_amount) - coalesce(max(open.amount), 0),
+           work.currency, null, null
+    from billing_live live join billing_work work using (entry_key, component)
+    left join (select owed.entry_key, owed.component, owed.minutes, owed.amount from billing_owed owed
+               where adjustment_id is not null) open using (entry_key, component)
+    where live.fate = 'credited'
+    group by work.entry_key, work.component, work.source, work.project_code, work.worked_on, work.currency
+    union all
+    select entry_key, reason, source, project_code, worked_on, minutes, cost, null, currency, null, null
+    from billing_difference where kind = 'unrated'
 )
 insert into billing.left_out (
-    entry_key, reason, source, legal_entity_id, project_code, worked_on, minutes, cost, amount, currency, cap_id)
-select entry_key, 'over_cap', source, %(entity)s, project_code, worked_on, over_minutes,
-       cost * over_amount / nullif(whole_amount, 0), over_amount, currency, cap_id
-from open where over_amount <> 0
-union all
-select adjustment.entry_key, 'written_off', work.source, %(entity)s, work.project_code, work.worked_on,
-       round(sum(adjustment.minutes)), null, sum(adjustment.amount), work.currency, null
-from billing.adjustment join billing_work work using (entry_key)
-where kind = 'write_off'
-group by adjustment.entry_key, work.source, work.project_code, work.worked_on, work.currency
-union all
-select work.entry_key, 'credited', work.source, %(entity)s, work.project_code, work.worked_on,
-       max(work.minutes) - coalesce(max(open.minutes), 0), null, max(live.whole_amount) - coalesce(max(open.amount), 0), work.currency, null
-from billing_live live join billing_work work using (entry_key)
-left join (select owed.entry_key, owed.minutes, owed.amount from billing_owed owed where adjustment_id is not null) open using (entry_key)
-where live.fate = 'credited'
-group by work.entry_key, work.source, work.project_code, work.worked_on, work.currency
-union all
-select entry_key, reason, source, %(entity)s, project_code, worked_on, minutes, cost, null, currency, null
-from billing_difference where kind = 'unrated'
+    entry_key, reason, source, legal_entity_id, project_code, worked_on, minutes, cost, amount, currency, cap_id,
+    new_version)
+select entry_key, reason, source, %(entity)s, project_code, worked_on, sum(minutes), sum(cost), sum(amount), currency, max(cap_id),
+       max(version) filter (where exists (select from billing_live live
+                                          where live.entry_key = part.entry_key and fate = 'reversed'))
+from part
+group by entry_key, reason, source, project_code, worked_on, currency

@@ -1,13 +1,15 @@
 -- billing: what each hour and expense up to a day is worth, or the reason why that is not known (held, never 0)
--- grain:  time or expense entry, the version that passed its gate
+-- grain:  time or expense entry, the version that passed its gate; of an hour with overtime each of its two parts
 -- unit:   minutes; cost as paid; amount in the contract's currency, rounded once, half away from zero
--- reads:  billing.passed_entry, core.rate, core.agreed_rate, core.increment, core.expense_policy, core.fx_rate, billing_live
+-- reads:  billing.passed_entry, core.rate, core.agreed_rate, core.increment, core.expense_policy, core.fx_rate, billing_live,
+--         billing_part
 -- owner:  finance
 with billable as materialized (  -- what was done before we bill was billed elsewhere
     select * from billing.passed_entry
     where legal_entity_id = %(entity)s and is_to_bill and worked_on <= %(until)s
       and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
       and is_by_itself
+      and not exists (select from billing_settled settled where settled.entry_key = passed_entry.entry_key)
 ),
 offered as materialized (
     select *, case specificity when 'person' then resource_id else role end as who,
@@ -32,13 +34,14 @@ asked as materialized (  -- every hour once a kind of price, so that each finds 
 ),
 candidate as (
     select entry_key, concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) as rate_id, rate.hourly_rate,
+           null::numeric as day_rate, null::numeric as hours_per_day, false as is_overtime,
            array_position(%(levels)s::text[], 'standard') * 100 + array_position(%(specificity)s::text[], 'role') as rank
     from billable
     join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
         and worked_on >= rate.valid_from and (rate.valid_to is null or worked_on <= rate.valid_to)
     where source = 'time'
     union all
-    select entry_key, rate_id, hourly_rate, rank
+    select entry_key, rate_id, hourly_rate, day_rate, hours_per_day, is_overtime, rank
     from asked
     join offered using (level, specificity, currency, scope_id, who, place)
     where coalesce(offered.role = asked.role, offered.role is null)
@@ -46,8 +49,9 @@ candidate as (
       and worked_on >= valid_from and (valid_to is null or worked_on <= valid_to)
 ),
 rated as (
-    select distinct on (entry_key) entry_key, rate_id, hourly_rate, count(*) over (partition by entry_key, rank) as ties
-    from candidate where rank is not null order by entry_key, rank
+    select distinct on (entry_key, is_overtime) entry_key, is_overtime, rate_id, hourly_rate, day_rate, hours_per_day,
+           count(*) over (partition by entry_key, is_overtime, rank) as ties
+    from candidate where rank is not null order by entry_key, is_overtime, rank
 ),
 step as (
     select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_before from core.increment
@@ -69,7 +73,7 @@ policy as (
     select *, lead(valid_from) over (partition by contract_id, category order by valid_from) as valid_before
     from core.expense_policy
 ),
-day_rate as (  -- once a pair of currencies and day, not once an expense
+fx_of_day as (  -- once a pair of currencies and day, not once an expense
     select wanted.*, dated.rate
     from (select distinct cost_currency, currency, worked_on from billable where cost_currency <> currency) wanted
     cross join lateral (
@@ -78,51 +82,72 @@ day_rate as (  -- once a pair of currencies and day, not once an expense
         order by valid_on desc limit 1
     ) dated
 ),
-last as (
-    select distinct on (entry_key) * from billing_live order by entry_key, version desc, seq desc
+last as (  -- as billed, else as frozen
+    select distinct on (entry_key, component) *
+    from (select entry_key, component, version, seq, project_code, worked_on, role, cost_currency, resource_id, entry_minutes,
+                 contract_line, hourly_rate, day_rate, hours_per_day, rate_id, fx_rate, markup_pct, true as is_billed
+          from billing_live
+          union all
+          select entry_key, component, version, seq, project_code, worked_on, role, cost_currency, resource_id, entry_minutes,
+                 contract_line, hourly_rate, day_rate, hours_per_day, rate_id, null, null, false
+          from billing.batch_content where batch_id = %(frozen)s and kind = 'charge' and source = 'time') price
+    order by entry_key, component, is_billed desc, version desc, seq desc
 ),
 faced as (  -- what is corrected keeps the price it was invoiced at
-    select billable.*,
+    select billable.*, coalesce(part.component, 'work') as component, coalesce(part.minutes, billable.minutes) as part_minutes,
+           part.overtime_id, part.multiplier,
            (last.project_code, last.worked_on, last.role, last.cost_currency, coalesce(last.resource_id, billable.resource_id),
             case when last.entry_minutes is null then billable.contract_line else last.contract_line end)
                is not distinct from (billable.project_code, billable.worked_on, billable.role, billable.cost_currency,
                                      billable.resource_id, billable.contract_line)
-               and last.entry_key is not null as is_alike,
-           last.hourly_rate as last_rate, last.rate_id as last_rate_id, last.fx_rate as last_fx_rate,
+               and last.entry_key is not null or part.hourly_rate is not null as is_alike,
+           coalesce(last.hourly_rate, part.hourly_rate) as last_rate, coalesce(last.rate_id, part.rate_id) as last_rate_id,
+           case when last.entry_key is null then part.day_rate else last.day_rate end as last_day_rate,
+           coalesce(last.hours_per_day, part.hours_per_day) as last_hours_per_day, last.fx_rate as last_fx_rate,
            last.markup_pct as last_markup_pct
     from billable
-    left join last using (entry_key)
+    left join billing_part part using (entry_key)
+    left join last on (last.entry_key, last.component) = (billable.entry_key, coalesce(part.component, 'work'))
 ),
 priced as (
-    select faced.*, case when is_alike then last_rate else rated.hourly_rate end as hourly_rate,
+    select faced.*, case when is_alike then last_rate when multiplier is null then rated.hourly_rate
+                         else round(rated.hourly_rate * multiplier, 4) end as hourly_rate,
+           case when is_alike then last_day_rate when multiplier is null then rated.day_rate
+                else round(rated.day_rate * multiplier, 4) end as day_rate,
+           case when is_alike then last_hours_per_day else rated.hours_per_day end as hours_per_day,
            case when is_alike then last_rate_id else rated.rate_id end as rate_id,
            case when not is_alike then rated.ties end as ties,
-           case when is_alike then last_fx_rate when faced.cost_currency = faced.currency then 1 else day_rate.rate end as fx_rate,
+           case when is_alike then last_fx_rate when faced.cost_currency = faced.currency then 1 else fx_of_day.rate end as fx_rate,
            case when is_alike then coalesce(last_markup_pct, 0) else coalesce(policy.markup_pct, 0) end as new_markup_pct,
-           coalesce(stepped.minutes, faced.minutes) as whole_minutes,
+           case when part_minutes = faced.minutes then coalesce(stepped.minutes, faced.minutes)
+                when component = 'work'
+                    then coalesce(stepped.minutes, faced.minutes)
+                         - round(coalesce(stepped.minutes, faced.minutes) * (faced.minutes - part_minutes) / faced.minutes, 6)
+                else round(coalesce(stepped.minutes, faced.minutes) * part_minutes / faced.minutes, 6) end as whole_minutes,
            case when unit_price is not null then unit_price * quantity
                 when unit_limit is not null then
                     sign(faced.cost) * least(abs(faced.cost) - coalesce(recoverable_tax, 0), unit_limit * quantity)
                 else faced.cost - coalesce(recoverable_tax, 0) end as billable_cost,
            num_nonnulls(unit_price, unit_limit) > 0 and quantity is null as lacks_quantity
     from faced
-    left join rated using (entry_key)
-    left join stepped using (entry_key)
+    left join rated on rated.entry_key = faced.entry_key and is_overtime = (component = 'overtime' and multiplier is null)
+    left join stepped on stepped.entry_key = faced.entry_key
     left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
         and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)
-    left join day_rate
-        on (day_rate.cost_currency, day_rate.currency, day_rate.worked_on)
+    left join fx_of_day
+        on (fx_of_day.cost_currency, fx_of_day.currency, fx_of_day.worked_on)
             = (faced.cost_currency, faced.currency, faced.worked_on)
 )
 insert into billing_work (
     source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,
-    resource_id, worked_on, role, minutes, hourly_rate, rate_id, category, cost, cost_currency, fx_rate, whole_minutes,
-    billable_cost, markup_pct, whole_amount, currency, reason)
+    resource_id, worked_on, role, component, minutes, hourly_rate, day_rate, hours_per_day, overtime_id, rate_id, category,
+    cost, cost_currency, fx_rate, whole_minutes, billable_cost, markup_pct, whole_amount, currency, reason)
 select source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,
-       resource_id, worked_on, role, minutes, hourly_rate, rate_id, category, cost, cost_currency, fx_rate, whole_minutes,
-       billable_cost, case when source = 'expense' then new_markup_pct end,
+       resource_id, worked_on, role, component, part_minutes, hourly_rate, day_rate, hours_per_day, overtime_id, rate_id,
+       category, cost, cost_currency, fx_rate, whole_minutes, billable_cost, case when source = 'expense' then new_markup_pct end,
        case when coalesce(ties, 1) = 1 then billing.round_money(
-           coalesce(whole_minutes * hourly_rate / 60, billable_cost * fx_rate * (1 + new_markup_pct / 100)), currency) end,
+           coalesce(billing.worth(whole_minutes, hourly_rate, day_rate, hours_per_day),
+                    billable_cost * fx_rate * (1 + new_markup_pct / 100)), currency) end,
        currency,
        case when source = 'time' and hourly_rate is null then 'RATE_MISSING' when ties > 1 then 'RATE_AMBIGUOUS'
             when source = 'expense' and fx_rate is null then 'FX_MISSING' when lacks_quantity then 'QUANTITY_MISSING' end

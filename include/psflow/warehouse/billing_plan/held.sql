@@ -31,10 +31,13 @@ select case source when 'time' then 'time entry' when 'expense' then 'expense' e
        regexp_replace(left_out.entry_key, '^expense:', ''), project_code, worked_on,
        case reason when 'over_cap' then 'over the cap ' || cap_id when 'written_off' then 'written off'
                    when 'credited' then 'credited' when 'RATE_MISSING' then 'no rate' when 'RATE_AMBIGUOUS' then 'two rates'
-                   when 'FX_MISSING' then 'no exchange rate' else lower(replace(reason, '_', ' ')) end,
+                   when 'FX_MISSING' then 'no exchange rate'
+                   when 'PURCHASE_ORDER_EXCEEDED' then 'over purchase order ' || purchase_order.number
+                   else lower(replace(reason, '_', ' ')) end,
        told.says, trim_scale(round(minutes / 60.0, 4)), amount, left_out.currency::text
 from billing.left_out
 join head using (legal_entity_id)
+left join billing.purchase_order using (cap_id)
 left join told on told.rule = 'rate' and told.record_id = regexp_replace(left_out.entry_key, '^expense:', '')
 union all
 select what, id, project_code, worked_on, 'held by the gate of its load', told.says, trim_scale(round(minutes / 60.0, 4)), null, contract.currency::text

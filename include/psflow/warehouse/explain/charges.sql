@@ -2,8 +2,9 @@
 select charge.*, line.invoice_key,
        project.name as project, project.customer_id, contract.contract_id, contract.contract_type, contract.legal_entity_id,
        contract.tax_treatment, person.name as resource, rate.level, rate.scope, rate.specificity, rate.valid_from,
-       rate.valid_to, rate.hourly_rate as rate_now, step.minutes as step_minutes, step.rounding, step.per,
-       step.minimum_minutes, policy.unit_limit, policy.unit_price, policy.valid_from as policy_from, fx.valid_on as fx_on,
+       rate.valid_to, rate.hourly_rate as rate_now, rate.day_rate as day_rate_now,
+       overtime.per as overtime_per, overtime.after_minutes, overtime.multiplier, step.minutes as step_minutes,
+       step.rounding, step.per, step.minimum_minutes, policy.unit_limit, policy.unit_price, policy.valid_from as policy_from, fx.valid_on as fx_on,
        fx.source as fx_source, term.kind as term_kind, term.agreed_on, term.reason as term_reason,
        accepted.accepted_by, accepted.accepted_on, accepted.evidence, decided.kind as decided_kind,
        decided.reason as decided_reason, decided.asked_by, decided.approved_by, decided.decided_on,
@@ -24,13 +25,16 @@ left join lateral (
 ) entry on true
 left join core.resource person on person.resource_id = coalesce(charge.resource_id, entry.resource_id)
 left join lateral (
-    select 'standard' as level, 'rate card ' || card.name as scope, 'role' as specificity, valid_from, valid_to, hourly_rate
+    select 'standard' as level, 'rate card ' || card.name as scope, 'role' as specificity, valid_from, valid_to, hourly_rate,
+           null::numeric as day_rate
     from core.rate join core.rate_card card using (rate_card_id)
     where concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) = charge.rate_id
     union all
-    select level, case scope_id when '*' then 'all' else scope_id end, specificity, valid_from, valid_to, hourly_rate
+    select level, case scope_id when '*' then 'all' else scope_id end, specificity, valid_from, valid_to, hourly_rate,
+           day_rate
     from core.agreed_rate where agreed_rate.rate_id = charge.rate_id
 ) rate on true
+left join core.overtime on overtime.overtime_id = charge.overtime_id and charge.component = 'overtime'
 left join lateral (
     select * from core.increment
     where increment.customer_id = project.customer_id and valid_from <= charge.worked_on and charge.time_entry_id is not null

@@ -12,6 +12,12 @@ with billed as (  -- what is corrected keeps the price it was invoiced at
     select distinct on (entry_key) entry_key, project_code, worked_on, role, cost_currency, hourly_rate, fx_rate
     from billing.live_charge order by entry_key, version desc
 ),
+worth as (  -- what is billed as it is, with its steps, days, overtime or markup
+    select entry_key, max(version) as version, sum(entry_minutes) as minutes, sum(whole_amount) as amount
+    from (select distinct on (entry_key, component) entry_key, component, version, entry_minutes, whole_amount
+          from billing.live_charge order by entry_key, component, version desc, seq desc) part
+    group by entry_key
+),
 day_rate as (  -- once a pair of currencies and day, not once an expense
     select wanted.*, dated.rate
     from (select distinct cost_currency, currency, worked_on from billing.passed_entry
@@ -37,7 +43,8 @@ item as (  -- billed, or in a batch that waits: until then nobody has said that 
 priced as (
     select entry.*, coalesce(billed.hourly_rate, rate.hourly_rate) as hourly_rate,
            coalesce(billed.fx_rate, case when entry.cost_currency = entry.currency then 1 else day_rate.rate end) as fx_rate,
-           coalesce(entry.worked_on < coalesce(legal_entity.billing_starts_on, opening.as_of), false) as is_opening
+           coalesce(entry.worked_on < coalesce(legal_entity.billing_starts_on, opening.as_of), false) as is_opening,
+           worth.amount as billed_worth
     from billing.passed_entry entry
     left join core.legal_entity using (legal_entity_id)
     left join billing.opening_balance opening using (project_code)
@@ -45,6 +52,8 @@ priced as (
         on billed.entry_key = entry.entry_key
         and (billed.project_code, billed.worked_on, billed.role, billed.cost_currency)
             is not distinct from (entry.project_code, entry.worked_on, entry.role, entry.cost_currency)
+    left join worth on worth.entry_key = billed.entry_key
+        and (worth.version = entry.version or worth.minutes = entry.minutes)
     left join core.rate on rate.rate_card_id = entry.rate_card_id and rate.role = entry.role
         and entry.worked_on >= rate.valid_from and (rate.valid_to is null or entry.worked_on <= rate.valid_to)
     left join day_rate on (day_rate.cost_currency, day_rate.currency, day_rate.worked_on)
@@ -54,8 +63,8 @@ priced as (
 select source as kind, coalesce(time_entry_id, expense_entry_id) as source_id, version, load_id, engagement_id,
        legal_entity_id, project_code, worked_on, role,
        round((coalesce(priced.minutes, 0) - coalesce(lost.minutes, 0)) / 60.0, 4) as hours, hourly_rate,
-       billing.round_money(coalesce(priced.minutes * hourly_rate / 60, cost * fx_rate), currency) - coalesce(lost.amount, 0)
-           as amount, currency, is_opening,
+       billing.round_money(coalesce(billed_worth, priced.minutes * hourly_rate / 60, cost * fx_rate), currency)
+           - coalesce(lost.amount, 0) as amount, currency, is_opening,
        case when source = 'time' and hourly_rate is null then 'rate'
             when source = 'expense' and fx_rate is null then 'exchange rate ' || cost_currency || ' to ' || currency
             end as missing

@@ -4,7 +4,8 @@
 -- unit:   hours; money in the contract's currency; days
 -- owner:  finance
 -- source: finance.earned_entry, billing.counted_charge, billing.batch_content, billing.batch, core.time_entry,
---         core.time_entry_head, core.expense_entry, core.expense_entry_head, core.time_load, ops.exceptions
+--         core.time_entry_head, core.expense_entry, core.expense_entry_head, core.time_load, billing.left_out,
+--         ops.exceptions
 create or replace view finance.unbilled_entry as
 with invoiced as (
     select source as kind, coalesce(time_entry_id, expense_entry_id, item_id) as source_id, project_code, worked_on, currency,

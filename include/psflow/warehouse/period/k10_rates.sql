@@ -7,13 +7,15 @@ with charged as (
       and coalesce(accounting_on, worked_on) between %(start)s and %(end)s
 ),
 priced as (
-    select charged.*, coalesce(agreed.hourly_rate, card.hourly_rate) as rate_now,
+    select charged.*, round(coalesce(agreed.hourly_rate, card.hourly_rate) * coalesce(multiplier, 1), 4) as rate_now,
+           round(agreed.day_rate * coalesce(multiplier, 1), 4) as day_rate_now, agreed.hours_per_day as hours_now,
            coalesce(agreed.currency, rate_card.currency) as rate_currency,
            charged.worked_on between coalesce(agreed.valid_from, card.valid_from)
                and coalesce(agreed.valid_to, card.valid_to, 'infinity') as is_of_day,
            before.amount as reversed_amount
     from charged
     left join core.agreed_rate agreed on agreed.rate_id = charged.rate_id
+    left join core.overtime on overtime.overtime_id = charged.overtime_id and component = 'overtime'
     left join core.project using (project_code)
     left join core.rate card on agreed.rate_id is null
         and case when charged.rate_id is not null
@@ -25,7 +27,8 @@ priced as (
 ),
 again as (
     select *, case when kind = 'reversal' then -reversed_amount
-                   when source = 'time' then billing.round_money(coalesce(billed_minutes, minutes) * rate_now / 60, currency)
+                   when source = 'time' then billing.round_money(
+                       billing.worth(coalesce(billed_minutes, minutes), rate_now, day_rate_now, hours_now), currency)
                    when abs(amount) < abs(whole_amount) then amount
                    else billing.round_money(
                        coalesce(billable_cost, cost) * fx_rate * (1 + coalesce(markup_pct, 0) / 100), currency) end as amount_again

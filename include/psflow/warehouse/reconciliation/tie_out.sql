@@ -16,9 +16,10 @@ with billed as (  -- what counts as billed of an entry, and its live charge (the
     where charge.source <> 'item'
     group by entry_key, charge.source, record_id
 ),
-waits as (  -- the part of an entry that is over a cap, written off or open after a credit
-    select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity
-    from billing.left_out where reason in ('over_cap', 'written_off', 'credited')
+waits as (  -- the part of an entry that is over a cap, without a purchase order, written off or open after a credit
+    select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity, max(new_version) as new_version
+    from billing.left_out
+    where reason in ('over_cap', 'written_off', 'credited') or starts_with(reason, 'PURCHASE_ORDER')
     group by entry_key
 ),
 judged as (
@@ -83,7 +84,8 @@ compared as (
            coalesce(due.cost_currency, spent.currency, 'h') as unit,
            coalesce(due.source, billed.source) || ' entry' as left_source,
            round(case when due.is_to_bill is null
-                          then coalesce(hour.minutes / 60.0, spent.amount) - coalesce(waits.quantity, 0)
+                          then coalesce(hour.minutes / 60.0, spent.amount)
+                               - case when billed.version < waits.new_version then 0 else coalesce(waits.quantity, 0) end
                       when due.is_to_bill then due.quantity end, 4) as left_value,
            'charges' as right_source,
            round(case when due.is_to_bill and not due.is_alike then null else billed.quantity end, 4) as right_value

@@ -5,7 +5,8 @@ insert into shadow_billed (
 select 'psflow', (array_agg(invoice_key order by frozen_at desc))[1], entry_key, entry_key,
        (array_agg(project_code order by frozen_at desc, kind))[1], (array_agg(worked_on order by frozen_at desc, kind))[1],
        min(batch.invoiced_on), min(frozen_at), true, sum(minutes), sum(coalesce(billed_minutes, minutes)),
-       (array_agg(hourly_rate order by frozen_at desc, kind))[1], (array_agg(rate_id order by frozen_at desc, kind))[1],
+       (array_agg(hourly_rate order by frozen_at desc, kind, component desc))[1],
+       (array_agg(rate_id order by frozen_at desc, kind, component desc))[1],
        (array_agg(fx_rate order by frozen_at desc, kind))[1], sum(charge.amount), charge.currency,
        coalesce((array_agg(category order by frozen_at desc, kind))[1], (array_agg(role order by frozen_at desc, kind))[1])
 from billing.counted_charge charge
