@@ -15,6 +15,20 @@ from psflow.sandbox.postgres import OWN_SERVER, Postgres, Server
 pytest_plugins = ["psflow.testing", "tests.database", "tests.systems.tryton_fixture"]
 
 
+_LONG = (
+    "crash/test_crash", "airflow/test_runs", "flows/test_billing", "store/test_accounts", "systems/test_tryton",
+    "flows/test_effects", "flows/test_compensation", "flows/test_billing_histories", "stack/test_airflow",
+    "flows/test_billing_rates", "flows/test_real_erp", "stack/test_stack", "flows/test_expenses",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files where several processes share the work: else one of them is left alone with them."""
+    if hasattr(config, "workerinput"):
+        first = {f"tests/{name}.py": at for at, name in enumerate(_LONG)}
+        items.sort(key=lambda item: first.get(item.nodeid.partition("::")[0], len(first)))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A running server; tests make their own databases with `ensure_database`."""

@@ -26,7 +26,7 @@ from psflow.flows import rerate as re_rating
 from psflow.gates.suite import ExpectationGate
 from psflow.store.connection import Store, sql
 from tests.flows.conftest import ENTITY, Firm, PassGate
-from tests.flows.test_billing_histories import _HEAD, _SET_UP, LAST, _Until
+from tests.flows.test_billing_histories import _HEAD, _SET_UP, LAST, SEEDS, _Until
 
 LATER = "2026-11-02T00:00:00Z"
 HEAD = "P-1001:\n  currency: USD\n  agreed_on: 2026-10-01\n  reason: SOW 3\n"
@@ -501,7 +501,7 @@ class Contracts:
         return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, 1 + max(SEEDS // 2, 1)))
 def test_the_order_of_arrival_does_not_matter_and_both_parts_are_the_hours_worked(
     store: Store, config: Any, seed: int
 ) -> None:
