@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import threading
 import time
@@ -31,6 +32,8 @@ def run(dags: dict[str, Any], airflow_db: None, connections: None, monkeypatch: 
         session.execute(delete(DagRun))
     for task in (task for dag in dags.values() for task in dag.tasks if not task.is_mapped):
         monkeypatch.setattr(task, "retry_delay", dt.timedelta(seconds=0.1))
+    for dag in dags.values():  # a run leaves its conf in them
+        monkeypatch.setattr(dag, "params", copy.deepcopy(dag.params))
 
     def start(dag_id: str, **conf: Any) -> dict[str, str]:
         ended = dags[dag_id].test(run_conf=conf)

@@ -53,8 +53,8 @@ def effect(capability: str, payload: dict[str, Any], key: str | None = None) -> 
 
 
 def create_customer(**overrides: Any) -> Any:
-    fields = {"customer_id": f"C-books-{next(NUMBER)}", "name": "Acme Corp", "street": "1 Main St", "city": "Springfield"}
-    return effect("create_customer", fields | {"country": "United States"} | overrides)
+    fields = {"customer_id": f"C-books-{next(NUMBER)}", "name": "Acme Corp", "street": "1 Main St"}
+    return effect("create_customer", fields | {"city": "Springfield", "country": "United States"} | overrides)
 
 
 def create_project(customer: str, key: str) -> Any:
