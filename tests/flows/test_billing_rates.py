@@ -653,3 +653,10 @@ def test_the_terminal_shows_the_difference_and_applies_it_only_when_told(
     assert "--apply takes --as" in psflow("--apply")
     assert "batch MER-US.2026-10.2 has these prices" in psflow("--apply", "--as", "rita")
     assert json.loads(psflow("--json")) == {"batch": None, "changes": []}
+
+
+def test_what_has_no_price_any_more_is_no_zero_in_the_sum() -> None:
+    kept = ("rate", "P-1", "A", "B", 1, Decimal(1), Decimal(180), Decimal(100), "USD")
+    lost = ("rate", "P-1", "A", "RATE_MISSING", 1, Decimal(1), Decimal(90), None, "USD")
+    changes = [re_rating.Change(*kept), re_rating.Change(*lost)]
+    assert re_rating.totals(changes) == [("USD", Decimal(180), Decimal(100), Decimal(90))]

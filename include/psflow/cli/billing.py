@@ -109,8 +109,9 @@ def _print_changes(changes: list[Change]) -> None:
         cells = [*change, None if change.after is None else change.after - change.before]
         table.add_row(*("none" if cell is None else plain(str(cell)) for cell in cells))
     console().print(table if changes else "no price differs")
-    for currency, before, after in totals(changes):
-        print(f"{currency}: before {before}, after {after}, difference {after - before}")
+    for currency, before, after, waits in totals(changes):
+        said = f"; {waits} has no price now and would wait" if waits else ""
+        print(f"{currency}: before {before}, after {after}, difference {after - before}{said}")
 
 
 def _tree(told: Explained) -> Tree:

@@ -62,13 +62,16 @@ def rerate(
     return made, changes
 
 
-def totals(changes: list[Change]) -> list[tuple[str, Decimal, Decimal]]:
-    """Return currency, sum before and sum after; what has no price any more counts as nothing."""
-    sums = defaultdict[str, list[Decimal]](lambda: [Decimal(), Decimal()])
+def totals(changes: list[Change]) -> list[tuple[str, Decimal, Decimal, Decimal]]:
+    """Return currency, sums before and after of what has a price now, and what of before has none: it would wait."""
+    sums = defaultdict[str, list[Decimal]](lambda: [Decimal(), Decimal(), Decimal()])
     for change in changes:
-        sums[change.currency][0] += change.before
-        sums[change.currency][1] += change.after or Decimal()
-    return [(currency, before, after) for currency, (before, after) in sorted(sums.items())]
+        if change.after is None:
+            sums[change.currency][2] += change.before
+        else:
+            sums[change.currency][0] += change.before
+            sums[change.currency][1] += change.after
+    return [(currency, before, after, waits) for currency, (before, after, waits) in sorted(sums.items())]
 
 
 def _may(person: Person | None, legal_entity_id: str) -> None:

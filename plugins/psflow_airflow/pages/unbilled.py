@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter, Request, Response
 
 from psflow.store import unbilled
@@ -11,11 +9,10 @@ from psflow_airflow.pages.access import Reading, Text
 from psflow_airflow.pages.render import page
 
 router = APIRouter()
-Age = Literal["", "to 30", "to 60", "to 90", "over 90"]
 
 
 @router.get("/unbilled")
-def waiting(request: Request, read: Reading, reason: Text = None, age: Age = "", project: Text = None) -> Response:
+def waiting(request: Request, read: Reading, reason: Text = None, age: Text = None, project: Text = None) -> Response:
     """Show reason by age, and the entries that fit."""
     store, _, sight = read
     asked = {"reason": reason or None, "age": age or None, "project": project or None}

@@ -39,41 +39,7 @@ begin
     end loop;
 end $$;
 create index charge_by_order on billing.charge (order_id) where order_id is not null;
-
-create or replace view billing.batch_content as
-select line.* from billing.batch_line line
-where not exists (select from billing.batch_hold hold
-                  where (hold.batch_id, hold.entry_key) = (line.batch_id, line.entry_key));
-
-create or replace view billing.void_charge as
-select charge.*
-from billing.void_invoice
-join billing.invoice using (invoice_key)
-join billing.charge using (batch_id, project_code);
-
-create or replace view billing.counted_charge as
-select charge.* from billing.charge
-where not exists (select from billing.void_invoice join billing.invoice using (invoice_key)
-                  where (invoice.batch_id, invoice.project_code) = (charge.batch_id, charge.project_code));
-
-create or replace view billing.live_charge as
-select charge.* from billing.counted_charge charge
-where kind = 'charge' and not exists (select from billing.counted_charge r where r.reverses = charge.charge_id);
-
--- a line without an order reads as it did: what waits for people keeps its hash
-create or replace function billing.content_hash(batch text) returns text language sql stable
-    return (select encode(sha256(convert_to(
-                concat_ws('|', head.legal_entity_id, head.period, head.invoiced_on) || e'\n' || content.lines, 'UTF8')), 'hex')
-            from billing.batch head
-            cross join lateral (
-                select string_agg(
-                    row(charge_id, kind, entry_key, version, project_code, worked_on, role, minutes, hourly_rate, category,
-                        cost, cost_currency, fx_rate, amount, currency, component, seq, billed_minutes, rate_id,
-                        billable_cost, markup_pct, terms_version, adjustment_id, accounting_on)::text
-                    || coalesce('|' || order_id, ''),
-                    e'\n' order by charge_id collate "C") as lines
-                from billing.batch_content line where line.batch_id = head.batch_id) content
-            where head.batch_id = batch);
+-- the views of the ledger and the hash of its lines take it in the next step, with what else is new on them
 
 alter table billing.left_out add column new_version integer;
 comment on column billing.left_out.new_version is
