@@ -115,6 +115,7 @@ def test_a_cap_splits_the_hour_at_its_limit_and_what_is_over_is_told_and_no_brea
     assert lines(working) == [("Consultant", "1.6620", "300.000")]
     (told,) = working.exceptions("billing")
     assert (told["entity"], told["record_id"], told["value"]) == ("cap", "CAP", "61.000")
+    assert (told["engagement_id"], told["amount_at_risk"], told["currency"]) == ("E-1001", Decimal(61), "USD")
     assert breaks(working) == 0 and working.freeze() is None
     assert earned(working) == {"2026-10": Decimal("300.000")}  # what is over the cap is no revenue, either
 

@@ -155,7 +155,10 @@ def _cap(row: Row) -> exceptions.Finding:
     of = "the cap of {limit_amount} {currency} on {level} {scope_id}".format(**row)
     over = f"{row['over_amount']} {row['currency']} are over {of} and wait for a change order or a write-off"
     said = over if row["over_amount"] else f"{row['used']} {row['currency']} are used of {of}"
-    return exceptions.Finding("billing", "cap", row["cap_id"], "amount", str(row["over_amount"]), said)
+    return exceptions.Finding(
+        "billing", "cap", row["cap_id"], "amount", str(row["over_amount"]), said, row["engagement_id"],
+        row["over_amount"] or None, row["currency"] if row["over_amount"] else None,
+    )  # fmt: skip
 
 
 def _order(row: Row) -> exceptions.Finding:
