@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from psflow.config import Config
 from psflow.contracts import OpenEffect, VendorProfile
-from psflow.errors import NeedsReview, PsflowError, Rejected, TransientError, UncertainOutcome
+from psflow.errors import NeedsReview, PsflowError, Rejected, TransientError, Unauthorized, UncertainOutcome
 from psflow.flows.effects import done, drive
 from psflow.flows.read_back import read_back
 from psflow.store import dead_letters, effects
@@ -160,6 +160,23 @@ def test_an_answer_that_never_came_ends_with_one_record_and_its_id(
     assert done(drive(store, config, vendor, keys)) == {keys[0]: "1"}
     assert vendor.live() == keys
     assert len(vendor.sent) == (2 if lookup == "idempotency_key" else 1)  # a vendor that knows the key is asked by it
+
+
+def test_a_look_up_that_is_put_off_uses_no_attempt(store: Store, config: Config) -> None:
+    """An open breaker, a used-up budget or refused credentials say nothing about the write, however often."""
+
+    class Shut(Vendor):
+        def find(self, effect: OpenEffect) -> str | None:
+            if (error := next(put_off, None)) is not None:
+                raise error
+            return super().find(effect)
+
+    many = 2 * profile("search").max_attempts
+    put_off: Iterator[PsflowError] = iter([*[TransientError("breaker open", 0.01)] * many, Unauthorized("401")])
+    vendor = Shut(profile("search"), fail=once(UncertainOutcome("reset")))  # it never landed
+    keys = register(store, "A")
+    assert done(drive(store, config, vendor, keys)) == {keys[0]: "1"}
+    assert vendor.live() == keys and open_exceptions(store) == []
 
 
 def test_a_key_that_the_vendor_may_have_forgotten_is_not_relied_on(store: Store, config: Config) -> None:

@@ -61,7 +61,7 @@ def test_what_was_refused_takes_what_is_decided_now_and_the_old_decision_stays_o
     assert store.value("select count(*) from ops.audit where action = 'effect.redecided'") == 1
 
 
-@pytest.mark.parametrize("outcome", ["unknown", "dead", "not_applied"])
+@pytest.mark.parametrize("outcome", ["unknown", "dead", "not_applied", "not_asked"])
 def test_what_may_have_landed_keeps_what_was_decided_first(store: Store, outcome: str) -> None:
     (ticket,) = effects.claim(store, WIDE, register(store, "A", amount="1.00"))
     settle(store, ticket, outcome, error="?")
@@ -162,6 +162,7 @@ def test_an_old_ticket_and_a_ticket_for_another_system_send_nothing(store: Store
         ("dead", {"error": "gave up"}, "dead", 1),
         ("unknown", {"error": "time-out"}, "intent", 1),
         ("not_applied", {"error": "429", "retry_after_s": 60}, "pending", 0),
+        ("not_asked", {"error": "breaker open", "retry_after_s": 60}, "intent", 0),
     ],
 )
 def test_each_outcome_leaves_its_state_and_an_audit_row(

@@ -90,7 +90,7 @@ def _known(system: System, ticket: Claimed) -> Result | None:
     except Rejected as error:
         return Result(effect, "refused", error=str(error))
     except PsflowError as error:
-        return Result(effect, "unknown", error=str(error))
+        return _untold(effect, error)
     return _looked_up(system, ticket) if ticket.uncertain or ticket.key_is_old else None
 
 
@@ -107,10 +107,17 @@ def _looked_up(system: System, ticket: Claimed) -> Result | None:
             return Result(effect, "dead", error=_EITHER) if ticket.was_corrected else _result(effect, found)
     except NeedsReview as error:
         return Result(effect, "dead", error=str(error))
-    except PsflowError as error:  # the look-up told nothing: it stays an intent
-        return Result(effect, "unknown", error=str(error))
+    except PsflowError as error:
+        return _untold(effect, error)
     tried = f"not found after {ticket.attempts - 1} attempts; given up"
     return Result(effect, "dead", error=f"{tried}; at last: {last}") if given_up else None
+
+
+def _untold(effect: OpenEffect, error: PsflowError) -> Result:
+    """Return what a question that told nothing comes to: it stays an intent, and one put off is no attempt, either."""
+    wait_s = error.retry_after_s if isinstance(error, TransientError | Unauthorized) else None
+    put_off = wait_s is not None or isinstance(error, Unauthorized)
+    return Result(effect, "not_asked" if put_off else "unknown", error=str(error), retry_after_s=wait_s)
 
 
 _EITHER = "it is there, and was corrected after it may have landed: make the copy say what stands there, and replay it"

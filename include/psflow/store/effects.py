@@ -21,7 +21,7 @@ from psflow.errors import NeedsReview
 from psflow.store import audit
 from psflow.store.connection import Row, Store
 
-Outcome = Literal["done", "accepted", "refused", "not_applied", "unknown", "dead"]
+Outcome = Literal["done", "accepted", "refused", "not_applied", "not_asked", "unknown", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +280,8 @@ _SETTLE = {
     "dead": "update ops.effect set state = 'dead', last_error = %(error)s, settled_at = clock_timestamp()" + _MINE,
     "not_applied": "update ops.effect set state = 'pending', attempts = attempts - 1, last_error = %(error)s, "
     "lease_until = null, next_try_at = clock_timestamp() + make_interval(secs => coalesce(%(wait_s)s, 1))" + _MINE,
+    "not_asked": "update ops.effect set attempts = attempts - 1, last_error = %(error)s, "
+    "lease_until = clock_timestamp() + make_interval(secs => coalesce(%(wait_s)s, 1))" + _MINE,
     "unknown": "update ops.effect set last_error = %(error)s" + _MINE,
 }
 
