@@ -138,7 +138,7 @@ def overlap(count: int) -> int:
 
 def replay(line: str, work: Callable[[Bench, Case], Result]) -> int:
     """Run one case twice and tell whether both runs were the same."""
-    proof, case = Proof("replay"), Case.parse(line)
+    proof, case = Proof("crash-again"), Case.parse(line)
     with server() as at, Pool(*at, size=1) as pool:
         digests = {r.digest for r in collected(proof, pool.map(work, [case, case]))}
     return close(proof, {"same": len(digests) == 1})
