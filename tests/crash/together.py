@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.crash.run import Bench, Blocked
 
 CAST = ("live", "backfill", "rerun")
 _ALIVE = (0, 75)  # it ended by itself, or asks to be tried again
+_BY_HAND = ("ERP customers", "PSA allocations")  # a stray of these is closed by a person
 _OUTSIDE = (":before-commit", ":ended")  # whoever sleeps in a transaction holds its locks until its session is ended
 
 
@@ -110,8 +112,11 @@ def _copy(old: Path, new: Path) -> None:
 
 
 def _told(wrong: list[str]) -> bool:
-    """Whether what stands twice is known to a person."""
-    return all("ERP customers" in said or "it is there twice" in said for said in wrong) and len(wrong) == 2
+    """Whether all that is wrong is one record twice, of a kind that psflow does not close, and a person knows of it."""
+    counted = [re.fullmatch(r"doubled: (\d+) of (\d+) (.+)", said) for said in wrong]
+    twice = [one for one in counted if one and int(one[1]) == int(one[2]) + 1 and one[3] in _BY_HAND]
+    told = [said for said in wrong if "1 open exceptions" in said and "it is there twice" in said]
+    return len(twice) == len(told) == 1 and len(wrong) == 2
 
 
 def pauses(seed: int, trails: dict[str, list[str]], profiles: list[str], count: int) -> list[Case]:

@@ -435,6 +435,14 @@ def test_a_worker_that_dies_while_signing_in_frees_the_lock(account: Account) ->
         pass
 
 
+def test_a_worker_frozen_while_signing_in_loses_the_lock_and_goes_on_when_it_wakes(account: Account) -> None:
+    frozen, waits = account(deadline_s=0.05), account()
+    with frozen.signing_in(), waits.signing_in():  # it waits for the end of the frozen one's session
+        pass
+    with frozen.signing_in():
+        frozen.admit(0, is_write=True)
+
+
 def test_a_worker_that_hangs_while_signing_in_holds_nobody_for_ever(account: Account) -> None:
     hangs, waits = account(), account(deadline_s=0.05)
     with hangs.signing_in(), pytest.raises(TransientError, match="another process is signing in"), waits.signing_in():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,6 +28,7 @@ _FAILURES, _WINDOW_S = 5, 60
 _LONGEST_PAUSE_S, _LONGEST_WAIT_S = 900, 3600
 _REFUSED = 20  # times probe_s: wrong passwords lock a login, so they are not tried as often as a vendor that is down
 _BURST = 25  # the part of a budget that may go at once
+_FROZEN, _PATIENT = 2, 4  # deadlines: who signs in and does nothing for so long is frozen; the next one waits longer
 _FOR_WRITES = 2  # the part of it that reads leave: they are patient, and would take every turn of a write
 
 
@@ -74,21 +75,36 @@ class SharedAccount:
 
     @contextmanager
     def signing_in(self) -> Iterator[None]:
-        """Hold the account's lock: one sign-in at a time, or a vendor locks the login. Raises TransientError."""
-        store, name = self.store.beside, f"sign-in {self.system}/{self.instance}"
+        """
+        Hold the account's lock: one sign-in at a time, or a vendor locks the login. Raises TransientError.
+
+        Death frees it at once; a holder that does nothing for two deadlines loses it with its session.
+        """
         try:
-            with store.transaction("account.sign_in"):
-                store.run(
-                    "select set_config('lock_timeout', %(ms)s, true)", ms=f"{4000 * self._profile.deadline_s:.0f}"
-                )
-                store.run("select pg_advisory_lock(hashtextextended(%(name)s, 0))", name=name)
+            self._lock(self.store.beside)
         except psycopg.OperationalError:
             raise TransientError(f"{self.system}: another process is signing in; nothing was sent", 1) from None
         try:
             yield
         finally:
-            with store.transaction("account.signed_in"):
-                store.run("select pg_advisory_unlock(hashtextextended(%(name)s, 0))", name=name)
+            with suppress(psycopg.OperationalError):  # it was frozen: session and lock are gone
+                self._unlock(self.store.beside)
+
+    def _lock(self, store: Store) -> None:
+        deadline_ms = 1000 * self._profile.deadline_s
+        with store.transaction("account.sign_in"):
+            store.run("select set_config('lock_timeout', %(ms)s, true)", ms=f"{_PATIENT * deadline_ms:.0f}")
+            store.run("select set_config('idle_session_timeout', %(ms)s, false)", ms=f"{_FROZEN * deadline_ms:.0f}")
+            store.run("select pg_advisory_lock(hashtextextended(%(name)s, 0))", name=self._sign_in)
+
+    def _unlock(self, store: Store) -> None:
+        with store.transaction("account.signed_in"):
+            store.run("select set_config('idle_session_timeout', '0', false)")
+            store.run("select pg_advisory_unlock(hashtextextended(%(name)s, 0))", name=self._sign_in)
+
+    @property
+    def _sign_in(self) -> str:
+        return f"sign-in {self.system}/{self.instance}"
 
     @property
     def _profile(self) -> VendorProfile:

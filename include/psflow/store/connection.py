@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -43,6 +43,7 @@ class Store:
         self._url = url
         self._seal = seal or Seal.of_environment()
         self._entries = list[Entry]()
+        self._beside: Store | None = None
 
     @classmethod
     def open(cls, url: str, region: str, seal: Seal | None = None) -> Store:
@@ -69,14 +70,20 @@ class Store:
 
     def close(self) -> None:
         """Drop what was not committed and disconnect."""
-        if "beside" in self.__dict__:
-            self.beside.close()
+        if self._beside:
+            self._beside.close()
         self._connection.close()
 
-    @cached_property
+    @property
     def beside(self) -> Store:
-        """A second connection, for what must stay whatever becomes of this one's transaction; it closes with this."""
-        return Store(_connection(self._url), self._seal, self._url)
+        """
+        A second connection, for what must stay whatever becomes of this one's transaction; it closes with this.
+
+        A new one when Postgres ended the last: whoever was frozen finds its session gone, and goes on.
+        """
+        if self._beside is None or self._beside._connection.closed:
+            self._beside = Store(_connection(self._url), self._seal, self._url)
+        return self._beside
 
     @contextmanager
     def transaction(self, name: str) -> Iterator[None]:
