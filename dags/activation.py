@@ -11,8 +11,9 @@ project in Kantata, its demand in Float, and engagement and project code back on
   at its source; the next sync runs this again by itself.
 - **`create_in_erp`**: *refused*: the effect's exception has Tryton's words; correct the cause and clear `gates`, so
   that what is sent is what the deal says now. Safe at any time: what may have landed is looked up and not sent anew.
-- **`create_in_psa`**: refused: the shell in Tryton is closed and the deal is `compensated`. Correct the cause, then
-  trigger this DAG with the same engagement and the next epoch; it gets new projects, the closed ones stay closed.
+- **`create_in_psa`**: refused: the deal in Salesforce says "activation failed", the shell in Tryton is closed and the
+  deal is `compensated`. Correct the cause, then trigger this DAG with the same engagement and the next epoch; it gets
+  new projects, the closed ones stay closed.
 - **`create_in_planner`**: as `create_in_erp`, with Float. The projects stand; only nobody is asked for yet.
 - **`finish`**: as `create_in_erp`, with Salesforce. The projects stand; only the deal does not say so yet.
 """

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Rule = Literal[
     "record", "match", "ownership", "legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card",
-    "resource_demand", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing", "metrics", "effect",
-    "account", "tie_out", "shadow", "period", "dispute",
+    "resource_demand", "activation", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing",
+    "metrics", "effect", "account", "tie_out", "shadow", "period", "dispute",
 ]  # fmt: skip
 Mode = Literal["observe", "propose", "post"]
 NumberOwner = Literal["psflow", "psa", "erp"]

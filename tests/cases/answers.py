@@ -15,6 +15,7 @@ from psflow.contracts.terms import MilestoneLine, MilestoneTerms, RetainerTerms
 from psflow.rules import milestone, retainer
 from psflow.rules.split import shares
 from psflow.rules.tax import TaxedLine, document_tax, mirrored, missing
+from tests.cases import behaviour
 from tests.cases.office import Office
 
 Case = dict[str, Any]
@@ -656,6 +657,19 @@ def expenses(office: Office, case: Case) -> Answer:
     return Answer(says, billable)
 
 
+# behaviour
+
+
+def behaviours(office: Office, case: Case) -> Answer:
+    """What is lost, repeated, raced or refused leaves one record of each, and what nobody approved leaves none."""
+    found = behaviour.play(office, office.desk(), case["inputs"])
+    named = {
+        "A_documents": found["A"]["erp_documents"], "G_captured": found["G"]["captured"],
+        "H": f"run shown red as {found['H']['workflow_state']}", "I_posted": found["I"]["posted"],
+    }  # fmt: skip
+    return Answer(found, named)
+
+
 ANSWERS: list[tuple[set[str], Callable[[Office, Case], Answer]]] = [
     ({"rate_rows", "entries"}, rate_dating),
     ({"lookups", "rates"}, rate_precedence),
@@ -669,6 +683,7 @@ ANSWERS: list[tuple[set[str], Callable[[Office, Case], Answer]]] = [
     ({"split_pct", "state"}, milestones),
     ({"fee", "included_hours"}, prepaid),
     ({"airfare", "per_diem"}, expenses),
+    ({"G", "H", "I"}, behaviours),
 ]
 
 

@@ -7,12 +7,13 @@ import pytest
 from psflow.config import Config
 from psflow.store.connection import Store
 from tests.cases.office import Office
-from tests.flows.conftest import Ledger
-from tests.flows.conftest import config as _config
+from tests.flows import conftest as flows
 
-config = _config
+config, firm, serve = flows.config, flows.firm, flows.serve
+salesforce_sandbox, kantata_sandbox = flows.salesforce_sandbox, flows.kantata_sandbox
 
 
 @pytest.fixture
-def office(store: Store, config: Config, admin_url: str) -> Office:
-    return Office(store, config, Ledger(config.systems["tryton"]), admin_url)
+def office(store: Store, config: Config, admin_url: str, request: pytest.FixtureRequest) -> Office:
+    erp = flows.Ledger(config.systems["tryton"])
+    return Office(store, config, erp, admin_url, lambda: request.getfixturevalue("firm"))

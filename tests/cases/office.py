@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +15,7 @@ from psflow.config import Config
 from psflow.contracts import Period
 from psflow.flows import billing, billing_adjustment, billing_difference, billing_posting
 from psflow.store.connection import Row, Store
-from tests.flows.conftest import Ledger, PassGate
+from tests.flows.conftest import Firm, Ledger, PassGate
 
 ENTITY = "MER-US"
 LONG_AGO = dt.date(2000, 1, 1)
@@ -40,6 +40,7 @@ class Office:
     config: Config
     erp: Ledger
     owner_url: str
+    desk: Callable[[], Firm]
     versions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ GIVEN = json.loads(FILE.read_text(encoding="utf-8"))["cases"]
 CASES = {case["id"]: case for case in GIVEN if answers.of(case)}
 BILLING = {
     "rates", "billing/cap", "billing/time rounding", "tax", "credit & rebill", "edit after invoice", "period close",
-    "milestone", "retainer", "expenses",
+    "milestone", "retainer", "expenses", "resilience",
 }  # fmt: skip
 
 

@@ -53,6 +53,8 @@ def _deals(firm: Firm, connection: Connection, held: Held) -> Iterator[str]:
         yield from once(f"planner projects of {name}", len(planned), wanted)
         told = [o for o in held["salesforce"]["Opportunity"] if o["Name"] == name and o.get("Project_Code__c")]
         yield from once(f"deals that carry the code of {name}", len(told), wanted)
+        failed = [o for o in held["salesforce"]["Opportunity"] if o.get("Activation_Status__c") == "activation failed"]
+        yield from once(f"deals that say that {name} failed", sum(o["Name"] == name for o in failed), deal in firm.lost)
         yield from once(f"workflows of {name}", _states(connection, name).count("active"), wanted)
     yield from once("closed ERP projects", sum(p["state"] == "closed" for p in books), firm.closed)
     yield from once("ERP customers", len(held["tryton"]["parties"]), 1)
@@ -204,7 +206,7 @@ def _effects(connection: Connection) -> Iterator[str]:
 
 
 def _exceptions(firm: Firm, connection: Connection) -> Iterator[str]:
-    wanted = Counter({"rate_card": len(firm.blocked), "effect": len(firm.lost)})
+    wanted = Counter({"rate_card": len(firm.blocked), "activation": len(firm.lost)})
     rows = connection.execute("select rule, record_id, message from ops.exceptions where state = 'open'").fetchall()
     found = Counter(row["rule"] for row in rows)
     for rule in sorted(wanted.keys() | found.keys()):

@@ -119,14 +119,14 @@ def _activation(day: Day) -> None:
 
 
 def _activate(day: Day, engagement_id: str, epoch: int) -> None:
-    deal = (day.store, day.config)
+    deal, to = (day.store, day.config), day.to
     name, at = f"{engagement_id}.{epoch}", (engagement_id, epoch)
     with suppress(_Failed):
         day.task(f"gates {name}", lambda: activation.check(*deal, *at))
-        day.task(f"create_in_erp {name}", lambda: activation.create_in_erp(*deal, day.to.erp, *at))
-        day.task(f"create_in_psa {name}", lambda: activation.create_in_psa(*deal, day.to.psa, day.to.erp, *at))
-        day.task(f"create_in_planner {name}", lambda: activation.create_in_planner(*deal, day.to.planner, *at))
-        day.task(f"finish {name}", lambda: activation.finish(*deal, day.to.crm, *at))
+        day.task(f"create_in_erp {name}", lambda: activation.create_in_erp(*deal, to.erp, *at))
+        day.task(f"create_in_psa {name}", lambda: activation.create_in_psa(*deal, to.psa, to.erp, to.crm, *at))
+        day.task(f"create_in_planner {name}", lambda: activation.create_in_planner(*deal, to.planner, *at))
+        day.task(f"finish {name}", lambda: activation.finish(*deal, to.crm, *at))
 
 
 def _rewon(day: Day) -> None:

@@ -185,7 +185,7 @@ class Firm:
         run = (self.store, self.config)
         activation.check(*run, engagement_id, epoch)
         activation.create_in_erp(*run, self.erp, engagement_id, epoch)
-        activation.create_in_psa(*run, self.psa, self.erp, engagement_id, epoch)
+        activation.create_in_psa(*run, self.psa, self.erp, self.crm, engagement_id, epoch)
         activation.finish(*run, self.crm, engagement_id, epoch)
 
     def start(self, number: int = 1, **fields: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -37,6 +38,11 @@ def states(firm: Firm) -> dict[str, str]:
 
 def workspaces(firm: Firm) -> int:
     return int(firm.kantata.state()["records"].get("workspaces", 0))
+
+
+def statuses(firm: Firm) -> list[str | None]:
+    pages = firm.crm._query("SELECT Id, Activation_Status__c FROM Opportunity")
+    return [json.loads(raw)["Activation_Status__c"] for page in pages for raw in page]
 
 
 def test_a_won_deal_becomes_a_project_in_both_systems_and_the_crm_knows_it(firm: Firm) -> None:
@@ -149,10 +155,11 @@ def test_a_refusal_in_the_psa_closes_the_erp_project_and_deletes_nothing(firm: F
     activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
     firm.kantata.control("reset")  # the PSA lost the rate card: it refuses the workspace
     with pytest.raises(Rejected, match="Rate card is invalid"):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     assert [p["state"] for p in firm.erp.projects.values()] == ["closed"]
     assert states(firm) == {run["engagement_id"]: "compensated"}
-    assert [e["rule"] for e in firm.exceptions()] == ["effect"]
+    assert [e["rule"] for e in firm.exceptions()] == ["activation"]
+    assert statuses(firm) == ["activation failed"]
 
 
 def test_an_answer_that_proves_nothing_compensates_nothing_and_is_told_when_it_is_given_up(
@@ -174,7 +181,7 @@ def test_an_answer_that_proves_nothing_compensates_nothing_and_is_told_when_it_i
     monkeypatch.setattr(Transport, "_send", firewall)
     monkeypatch.setattr("psflow.systems.kantata.client.Kantata.find", lambda *_: None)  # as if it were invisible
     with pytest.raises(NeedsReview, match="given up; at last: .*403: your network is not allowed"):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     assert [p["state"] for p in firm.erp.projects.values()] == ["open"]
     assert states(firm) == {run["engagement_id"]: "activating"}
     assert [e["rule"] for e in firm.exceptions()] == ["effect"]
@@ -189,7 +196,7 @@ def test_a_compensated_deal_is_over_and_its_next_epoch_gets_projects_of_its_own(
     cards = firm.kantata.control("state")["records"]["rate_cards"]
     firm.kantata.control("reset")
     with pytest.raises(Rejected):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     firm.kantata.load(CARDS)  # somebody put the rate card back
     assert cards == 1
     for step in (activation.check, firm.activate):
@@ -267,7 +274,7 @@ def test_the_next_epoch_has_the_terms_of_the_deal_as_it_is_judged_now(firm: Firm
     activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
     firm.kantata.control("reset")
     with pytest.raises(Rejected):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     firm.kantata.load({**CARDS, **GOLD})
     firm.win(Rate_Card__c="Gold", Name="Renamed", Start_Date__c="2026-10-20")
     firm.sync()
@@ -313,7 +320,7 @@ def test_what_may_have_landed_is_never_compensated(firm: Firm) -> None:
     firm.kantata.load({"workspaces": twins, "external_references": references})
     firm.kantata.arm("POST /api/v1/workspaces", "e503_before")
     with pytest.raises(NeedsReview, match="keep one"):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     assert [p["state"] for p in firm.erp.projects.values()] == ["open"]
     assert states(firm) == {run["engagement_id"]: "activating"}
 
@@ -360,11 +367,11 @@ def test_a_compensation_that_died_is_finished_before_anything_else(firm: Firm) -
     activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
     firm.kantata.control("reset")
     with pytest.raises(Rejected):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     code = f"P-{run['engagement_id'][2:]}"
     firm.store.run("update ops.workflow set state = 'activating'")  # as if it had died before the last commit
     firm.store.run("update ops.crosswalk set entity_id = %(code)s where entity_id = %(code)s || '.1'", code=code)
     firm.kantata.load(CARDS)
     with pytest.raises(Rejected, match="is compensated"):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     assert states(firm) == {run["engagement_id"]: "compensated"} and workspaces(firm) == 0

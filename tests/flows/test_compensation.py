@@ -116,7 +116,7 @@ def test_what_waits_is_withdrawn_and_what_is_in_doubt_is_settled_before_it_is_cl
 def in_psa(desk: Desk, app_url: str, run: dict[str, Any]) -> None:
     firm = desk.firm
     with Store.open(app_url, REGION) as store:
-        activation.create_in_psa(store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(store, firm.config, firm.psa, firm.erp, firm.crm, **run)
 
 
 def test_a_deal_that_is_won_is_not_closed(desk: Desk) -> None:

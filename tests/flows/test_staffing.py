@@ -49,7 +49,7 @@ class Desk:
         steps = (self.firm.store, self.firm.config)
         activation.check(*steps, **run)
         activation.create_in_erp(*steps, self.firm.erp, **run)
-        activation.create_in_psa(*steps, self.firm.psa, self.firm.erp, **run)
+        activation.create_in_psa(*steps, self.firm.psa, self.firm.erp, self.firm.crm, **run)
         activation.create_in_planner(*steps, self.planner, **run)
         activation.finish(*steps, self.firm.crm, **run)
 
@@ -217,7 +217,7 @@ def compensated(desk: Desk) -> str:
     users = {"users": [{"id": "8", "full_name": "Ben", "role_id": "2", "email_address": "ben@meridian.test"}]}
     desk.firm.kantata.control("reset")
     with pytest.raises(Rejected):
-        activation.create_in_psa(*steps, desk.firm.psa, desk.firm.erp, **run)
+        activation.create_in_psa(*steps, desk.firm.psa, desk.firm.erp, desk.firm.crm, **run)
     desk.firm.kantata.load(CARDS)
     desk.firm.kantata.load(users)
     return str(run["engagement_id"])

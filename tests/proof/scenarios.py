@@ -56,7 +56,7 @@ def _refused(desk: Desk) -> dict[str, Any]:
     activation.create_in_erp(firm.store, firm.config, firm.erp, **run)
     firm.kantata.control("reset")  # the rate card is gone there
     with suppress(Rejected):
-        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, **run)
+        activation.create_in_psa(firm.store, firm.config, firm.psa, firm.erp, firm.crm, **run)
     return dict(run)
 
 

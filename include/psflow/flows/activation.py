@@ -6,6 +6,7 @@ The state lives in `ops.workflow`; every step may run again at any time.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from psflow.config import Config
@@ -114,11 +115,12 @@ def create_in_erp(store: Store, config: Config, erp: Erp, engagement_id: str, ep
                    shell, engagement_id, epoch)  # fmt: skip
 
 
-def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_id: str, epoch: int) -> str:
+def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, crm: Crm, engagement_id: str, epoch: int) -> str:
     """
     Create the delivery project in the PSA and return its id.
 
-    Raises Rejected when the PSA refused for good; the ERP's shell is closed then, and the deal is compensated.
+    Raises Rejected when the PSA refused for good; the deal in the CRM says so then, the ERP's shell is closed, and the
+    deal is compensated.
     """
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
@@ -128,7 +130,10 @@ def create_in_psa(store: Store, config: Config, psa: Psa, erp: Erp, engagement_i
     try:
         return _ensure(store, config, psa, "create_project", "project", project["project_code"],
                        f"{engagement_id}.{epoch}", _shell(project, epoch), engagement_id, epoch)  # fmt: skip
-    except Rejected:
+    except Rejected as error:
+        refused = f"{psa.key}:create_project:{engagement_id}.{epoch}"
+        with suppress(Rejected, NeedsReview):  # an exception says so; the shell is to be closed all the same
+            compensation.tell(store, config, crm, refused, engagement_id, epoch, error)
         _compensate(store, config, erp, engagement_id, epoch)
         raise
 
@@ -144,13 +149,14 @@ def create_in_planner(store: Store, config: Config, planner: Planner, engagement
 
 def finish(store: Store, config: Config, crm: Crm, engagement_id: str, epoch: int) -> str:
     """
-    Write engagement and project code back to the CRM, make the deal active, and return the opportunity's id.
+    Write engagement, project code and state back to the CRM, make the deal active, and return the opportunity's id.
 
     Raises Rejected.
     """
     _must_be_running(store, engagement_id, epoch)
     project = _project(store, engagement_id)
     payload = {k: project[k] for k in ("opportunity_id", "engagement_id", "project_code")}
+    payload["status"] = "active"
     update = NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
     opportunity_id = _drive_one(store, config, crm, update, epoch)
     with store.transaction("activation.active"):

@@ -11,14 +11,15 @@ import datetime as dt
 from collections.abc import Sequence
 
 from psflow.config import Config
-from psflow.errors import NeedsReview, TransientError
+from psflow.errors import NeedsReview, Rejected, TransientError
 from psflow.flows import staffing
 from psflow.flows.effects import done, drive
 from psflow.flows.read_back import read_back
-from psflow.store import effects
+from psflow.store import effects, exceptions
 from psflow.store.connection import Row, Store, sql
 from psflow.store.effects import NewEffect
-from psflow.systems.ports import ReadsBack, System
+from psflow.store.exceptions import Finding
+from psflow.systems.ports import Crm, ReadsBack, System
 
 
 def lost(store: Store) -> list[Row]:
@@ -58,6 +59,24 @@ def compensate(
             raise TransientError(f"{engagement_id}.{epoch}: something was sent meanwhile; run again")
         staffing.close(store, engagement_id, epoch, ends_on)
     return closed
+
+
+def tell(store: Store, config: Config, crm: Crm, refused: str, engagement_id: str, epoch: int, why: Rejected) -> str:
+    """
+    Tell the owner of activations that an effect was refused for good, and write on the deal in the CRM that it failed.
+
+    Returns the opportunity's id. Raises Rejected or NeedsReview, with an exception open, when the CRM does not take it.
+    """
+    deal = store.value("select opportunity_id from core.engagement where engagement_id = %(id)s", id=engagement_id)
+    payload = {"opportunity_id": deal, "status": "activation failed"}
+    new = NewEffect(crm.key, "update_opportunity", f"{engagement_id}.{epoch}", payload, engagement_id)
+    told = f"{why}; what was made is closed, and the deal says so"
+    finding = Finding("activation", "engagement", engagement_id, refused, str(epoch), told, engagement_id)
+    with store.transaction("activation.failed"):
+        exceptions.resolve(store, "effect", "effect", [refused])  # told once, to who has to act
+        exceptions.open_all(store, config, [finding])
+        effects.register(store, [new])
+    return done(drive(store, config, crm, [new.key]))[new.key]
 
 
 def _close(store: Store, config: Config, system: System, engagement_id: str, epoch: int, ends_on: dt.date) -> int:

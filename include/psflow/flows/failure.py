@@ -17,7 +17,7 @@ def activation_failed(
 
     It closes when the deal is active. Only our own errors are repeated, since another's text may hold anything.
     """
-    told = {"engagement_id": engagement_id, "rules": [*GATES, "effect"]}
+    told = {"engagement_id": engagement_id, "rules": [*GATES, "activation", "effect"]}
     said = str(error).split("\n")[0] if isinstance(error, PsflowError) else f"{type(error).__name__}, see its log"
     with store.transaction("activation.failed"):
         if not store.value(sql("warehouse.activation", "is_told"), **told):

@@ -112,7 +112,8 @@ def register(store: Store, effects: Iterable[NewEffect]) -> list[str]:
         "select effect_key, payload_hash from ops.effect where effect_key = any(%(keys)s)", keys=keys
     ):
         if found["payload_hash"] != wanted[found["effect_key"]]:
-            raise NeedsReview(f"effect {found['effect_key']} was registered with another payload; nothing was changed")
+            key = found["effect_key"]
+            raise NeedsReview(f"IDEMPOTENCY_CONFLICT: {key} was registered with another payload; nothing was changed")
     return keys
 
 

@@ -72,32 +72,37 @@ class KantataLoadExpensesOperator(PsflowOperator):
 
 class KantataCreateProjectOperator(EngagementOperator):
     """
-    Create the delivery project of an engagement; refused for good, the project shell in the ERP is closed again.
+    Create the delivery project of an engagement; refused for good, the deal says so and the ERP's shell is closed.
 
     :param kantata_conn_id: Airflow connection of type `psflow_kantata`.
     :param tryton_conn_id: Airflow connection of the ERP that holds the shell, of type `psflow_tryton`.
+    :param salesforce_conn_id: Airflow connection of the CRM that holds the deal, of type `psflow_salesforce`.
     """
 
     operator_extra_links = (RecordLink(),)
 
     def __init__(
-        self, *, kantata_conn_id: str = "psflow_kantata", tryton_conn_id: str = "psflow_tryton", **kwargs: Any
-    ) -> None:
+        self, *, kantata_conn_id: str = "psflow_kantata", tryton_conn_id: str = "psflow_tryton",
+        salesforce_conn_id: str = "psflow_salesforce", **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.kantata_conn_id = kantata_conn_id
         self.tryton_conn_id = tryton_conn_id
+        self.salesforce_conn_id = salesforce_conn_id
 
     def execute(self, context: Context) -> str:
         """Return the project's id in Kantata. Raises Rejected after the compensation."""
         from psflow.flows import legal_entity
         from psflow.flows.activation import create_in_psa
         from psflow_airflow.hooks.kantata import KantataHook
+        from psflow_airflow.hooks.salesforce import SalesforceHook
         from psflow_airflow.hooks.tryton import TrytonHook
 
         with opened(self.store_conn_id) as (store, config):
             psa = KantataHook(self.kantata_conn_id).adapter(config, store)
             company = legal_entity.of_engagement(store, config, self.engagement_id).erp_company
             erp = TrytonHook(self.tryton_conn_id, company).adapter(config, store)
-            project = create_in_psa(store, config, psa, erp, self.engagement_id, int(self.epoch))
+            crm = SalesforceHook(self.salesforce_conn_id).adapter(config, store)
+            project = create_in_psa(store, config, psa, erp, crm, self.engagement_id, int(self.epoch))
         self.record_url = psa.url("project", project)
         return project

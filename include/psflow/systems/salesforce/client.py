@@ -148,7 +148,7 @@ class Salesforce:
     # -- the write
 
     def perform(self, effect: OpenEffect) -> str:
-        """Write the engagement and project code on the opportunity (`update_opportunity`) and return its id."""
+        """Write engagement, project code and state on the opportunity (`update_opportunity`) and return its id."""
         opportunity_id = self._capability(effect)
         effect.permit(self.key)  # before the token call: an old ticket must not even sign in
         self._patch(effect, f"sobjects/Opportunity/{opportunity_id}", mapping.engagement_fields(effect.payload))

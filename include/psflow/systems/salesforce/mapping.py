@@ -104,6 +104,9 @@ def _why(error: Exception) -> str:
     return f"field {error} is missing" if isinstance(error, KeyError) else str(error)
 
 
+_ENGAGEMENT = {"engagement_id": "Engagement__c", "project_code": "Project_Code__c", "status": "Activation_Status__c"}
+
+
 def engagement_fields(payload: dict[str, Any]) -> dict[str, str]:
-    """Return the custom fields of `update_opportunity`: which engagement and project the deal became."""
-    return {"Engagement__c": payload["engagement_id"], "Project_Code__c": payload["project_code"]}
+    """Return the custom fields of `update_opportunity`: which engagement and project the deal became, and its state."""
+    return {field: payload[key] for key, field in _ENGAGEMENT.items() if key in payload}

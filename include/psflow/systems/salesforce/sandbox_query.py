@@ -33,7 +33,7 @@ FIELDS: dict[str, set[str]] = {
     "Opportunity": _COMMON
     | _names("Name AccountId StageName IsClosed IsWon Amount CloseDate Type OwnerId Probability")
     | _names("LastStageChangeDate Legal_Entity__c Rate_Card__c Contract_Type__c Start_Date__c End_Date__c")
-    | _names("Engagement__c Project_Code__c Tax_Treatment__c Delivery_Region__c"),
+    | _names("Engagement__c Project_Code__c Activation_Status__c Tax_Treatment__c Delivery_Region__c"),
     "OpportunityLineItem": _COMMON
     | _names("OpportunityId Product2Id ProductCode Name Quantity UnitPrice TotalPrice ServiceDate Description")
     | _names("Role__c Skills__c Hours_Per_Day__c End_Date__c"),
