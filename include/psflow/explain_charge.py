@@ -53,7 +53,15 @@ def why_charge(
 def _kind(row: Row) -> str:
     terms = f", version {row['terms_version']} of its terms" if row["terms_version"] else ""
     by = str(row["contract_type"]).replace("_", " ")
-    return f"contract {row['contract_id']} bills {by}{terms}; tax treatment {row['tax_treatment'] or 'not said'}"
+    return f"contract {row['contract_id']} bills {by}{terms}; {_tax(row)}"
+
+
+def _tax(row: Row) -> str:
+    said = f"tax treatment {row['tax_said'] or row['tax_treatment'] or 'not said'}"
+    if row["tax_category"] is None:
+        return f"{said}, billed before taxes were kept"
+    why = f": {row['tax_reason']}" if row["tax_reason"] else ""
+    return f"{said}, so category {row['tax_category']} at {row['tax_pct']} %{why}"
 
 
 def _why_time(row: Row, entity: LegalEntity | None) -> list[str]:

@@ -171,8 +171,9 @@ _SET_UP = (
     "select 'K' || n, 'A', 'Deal', true, true, now() from generate_series(1, %(projects)s) n",
     "insert into core.engagement (engagement_id, opportunity_id, customer_id) "
     "select opportunity_id, opportunity_id, 'C' from core.opportunity",
-    "insert into core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id) "
-    "select engagement_id, engagement_id, %(entity)s, 'time_and_materials', 'USD', 'card' from core.engagement",
+    "insert into core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id, "
+    "tax_treatment) select engagement_id, engagement_id, %(entity)s, 'time_and_materials', 'USD', 'card', "
+    "'us_services' from core.engagement",
     "insert into core.project (project_code, engagement_id, name, customer_id, currency, rate_card_id) "
     "select 'P-' || engagement_id, engagement_id, 'Project', 'C', 'USD', 'card' from core.engagement",
 )

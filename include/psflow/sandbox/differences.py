@@ -36,6 +36,7 @@ def find(stack: Stack) -> list[str]:
             ("who takes the demand", _staffed(db), _wanted_staffing()),
             ("opening balance", _openings(db), _wanted_openings()),
             ("billed", _billed(db), _wanted_bills()),
+            ("tax", _taxed(db), _wanted_taxes()),
             ("invoiced under a purchase order", _ordered(db), _wanted_orders()),
             ("disputed", _disputed(db), {meridian.DISPUTED_DEAL: meridian.DISPUTED}),
             ("unbilled", _unbilled(db), meridian.expected().unbilled),
@@ -144,6 +145,41 @@ def _wanted_bills() -> Found:
             (billed.charges + billed.expense_charges, dict(billed.by_deal))
         for run, billed in meridian.expected().billed.items()
     }  # fmt: skip
+
+
+_TAXES = """
+with run as (
+    select batch_id, legal_entity_id, period,
+           dense_rank() over (partition by legal_entity_id, period order by number) as nth
+    from billing.batch where state in ('posted', 'submitted')
+),
+taxed as (
+    select batch_id, project_code, invoice_tax.category, invoice_tax.tax, erp.tax_amount
+    from billing.invoice join billing.invoice_tax using (invoice_key)
+    join ops.crosswalk document on (document.kind, document.entity_id) = ('invoice', invoice_key)
+    join core.erp_invoice erp on erp.erp_invoice_id = document.external_id
+    union all
+    select batch_id, project_code, category, tax, tax from billing.batch_tax join billing.batch using (batch_id)
+    where state = 'submitted'
+)
+select legal_entity_id, period, nth, opportunity_id, category, tax, tax_amount
+from run join taxed using (batch_id) join deal using (project_code)
+"""
+
+
+def _taxed(db: Db) -> Found:
+    """Return (entity, period, nth run, deal) -> category, tax of the invoice, and tax as the ERP worked it out."""
+    return {
+        (entity, period, nth, _deal(deal)): tuple(taxes) for entity, period, nth, deal, *taxes in db.execute(_TAXES)
+    }
+
+
+def _wanted_taxes() -> Found:
+    return {
+        (run.legal_entity_id, run.period, 2 if run.is_corrected else 1, deal): (category, tax, tax)
+        for run, billed in meridian.expected().billed.items()
+        for deal, (category, tax) in billed.taxes(meridian.current()).items()
+    }
 
 
 def _ordered(db: Db) -> Found:

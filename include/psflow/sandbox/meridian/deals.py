@@ -13,7 +13,13 @@ from psflow.sandbox.meridian.prices import VERSIONS, Prices
 
 ENTITIES = {"Meridian US": "MER-US", "Meridian EU": "MER-EU"}  # as the CRM writes it -> ours
 REGIONS = {"North America": "NA", "Europe": "EU", "United Kingdom": "UK"}
-TAXES = {"MER-US": "US services", "EUR": "EU reverse charge", "GBP": "UK export"}
+TAXES = {
+    "US": "US services",
+    "DE": "German VAT",
+    "NL": "EU reverse charge",
+    "FR": "EU reverse charge",
+    "GB": "UK export",
+}
 BILLING_START = dt.date(2026, 9, 1)
 
 # the story, by deal number
@@ -40,6 +46,7 @@ class Customer:
     street: str
     city: str
     country: str
+    vat_id: str | None = None
 
 
 CUSTOMERS = [
@@ -51,10 +58,10 @@ CUSTOMERS = [
         ("4", "Umbra Health", "4 Beacon Street", "Boston", "US"),
         ("5", "Harbor Logistics", "5 Wacker Drive", "Chicago", "US"),
         ("6", "Cascade Energy", "6 Larimer Street", "Denver", "US"),
-        ("7", "Alpenglow Versicherung", "Leopoldstraße 7", "München", "DE"),
-        ("8", "Rheinwerk Maschinenbau", "Deutzer Ring 8", "Köln", "DE"),
-        ("9", "Polder Foods", "Wijnhaven 9", "Rotterdam", "NL"),
-        ("10", "Lumière Santé", "10 rue de la Barre", "Lyon", "FR"),
+        ("7", "Alpenglow Versicherung", "Leopoldstraße 7", "München", "DE", "DE 136 695 976"),
+        ("8", "Rheinwerk Maschinenbau", "Deutzer Ring 8", "Köln", "DE", "DE811569869"),
+        ("9", "Polder Foods", "Wijnhaven 9", "Rotterdam", "NL", "NL004495445B01"),
+        ("10", "Lumière Santé", "10 rue de la Barre", "Lyon", "FR", "FR40303265045"),
         ("11", "Thames Mutual", "11 Cheapside", "London", "GB"),
         ("12", "Pennine Rail", "12 Wellington Street", "Leeds", "GB"),
     )
@@ -143,13 +150,18 @@ def deals() -> list[Deal]:
     regions = {ours: theirs for theirs, ours in REGIONS.items()}
     return [
         Deal(number, customer, name, f"Meridian {entity}", currency, regions[region], starts, worked_to,
-             number not in OPEN, _tax(number, entity, currency))
+             number not in OPEN, _tax(number, customer))
         for number, customer, name, entity, currency, region, starts, worked_to in _PLAN
     ]  # fmt: skip
 
 
-def _tax(number: str, entity: str, currency: str) -> str | None:
-    return None if number == TWO_GATES else TAXES.get(f"MER-{entity}") or TAXES[currency]
+def _tax(number: str, customer: str) -> str | None:
+    return None if number == TWO_GATES else TAXES[country_of(customer)]
+
+
+def country_of(customer: str) -> str:
+    """Return where a customer is, by its number."""
+    return next(each.country for each in (*CUSTOMERS, AGAIN) if each.number == customer)
 
 
 def demands(random: Random, everybody: Sequence[Person], won: Sequence[Deal]) -> list[Demand]:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from psflow.sandbox.meridian.agreed import items, within
-from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, ENTITIES, TWO_GATES, TYPES
+from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, ENTITIES, TWO_GATES, TYPES, country_of
 from psflow.sandbox.meridian.plan import Firm, current
 from psflow.sandbox.meridian.prices import hourly
 from psflow.sandbox.meridian.work import Entry, Expense
@@ -49,13 +49,17 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What one run must make: ledger rows of hours and items, of expenses, documents, money by currency and deal."""
+    """What one run must make: ledger rows of hours and items, of expenses, documents, net by currency and deal."""
 
     charges: int
     expense_charges: int
     invoices: int
     amount: Mapping[str, Decimal]
     by_deal: Mapping[str, Decimal]
+
+    def taxes(self, firm: Firm) -> dict[str, tuple[str, Decimal]]:
+        """Return deal -> category and tax of its invoice: German buyers pay 19 %, others none."""
+        return {deal: _tax(country_of(firm.deal(deal).customer), net) for deal, net in self.by_deal.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,14 @@ def money(minutes: int, rate: Decimal) -> Decimal:
     cents, rest = divmod(int(rate * 10_000) * abs(minutes), 60 * 100)
     cents += rest >= 3_000
     return Decimal(cents if minutes >= 0 else -cents).scaleb(-2)
+
+
+def _tax(country: str, net: Decimal) -> tuple[str, Decimal]:
+    if country != "DE":
+        return {"US": "O", "GB": "O", "NL": "AE", "FR": "AE"}[country], Decimal()
+    cents, rest = divmod(int(net * 100) * 19, 100)
+    cents += rest > 50 or (rest == 50 and cents % 2)  # half a cent goes to the even one, as Tryton does
+    return "S", Decimal(cents).scaleb(-2)
 
 
 def bill(firm: Firm, runs: Sequence[Run]) -> dict[Run, Billed]:

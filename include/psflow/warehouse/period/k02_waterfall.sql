@@ -31,7 +31,7 @@ left_out as (
 ),
 told as (
     select entity, record_id from ops.exceptions
-    where state <> 'resolved' and rule in ('rate', 'billing', 'time_entry', 'record')
+    where state <> 'resolved' and rule in ('rate', 'tax', 'billing', 'time_entry', 'record')
     union all
     select 'time_entry', entry_key from billing.left_out where source = 'time' and starts_with(reason, 'PURCHASE_ORDER')
 ),

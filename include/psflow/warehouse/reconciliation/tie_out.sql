@@ -35,7 +35,7 @@ newest as (  -- the batch frozen last that reaches each month; while it is not p
     order by legal_entity_id, month, frozen_at desc
 ),
 told as (  -- why something is not billed yet
-    select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'billing')
+    select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'tax', 'billing')
 ),
 policy as (  -- from when on we bill; before, work was billed elsewhere
     select * from unnest(%(entities)s::text[], %(starts)s::date[]) as policy (legal_entity_id, starts_on)
@@ -69,7 +69,8 @@ due as (  -- what a posted batch should have billed of an entry, unless an excep
 ),
 document as (  -- the one document that is ours; others under the reference show in step 6
     select invoice.invoice_key, invoice.amount, invoice.currency, project.engagement_id, invoice.project_code,
-           erp.erp_invoice_id, erp.state, erp.untaxed_amount, erp.total_amount
+           erp.erp_invoice_id, erp.state, erp.untaxed_amount, erp.total_amount, invoice.tax_amount, invoice.gross_amount,
+           erp.tax_amount as erp_tax_amount
     from billing.live_invoice invoice
     join core.project using (project_code)
     left join ops.crosswalk known on (known.kind, known.entity_id) = ('invoice', invoice.invoice_key)
@@ -122,6 +123,16 @@ compared as (
            document.invoice_key, document.currency, 'invoice', document.amount,
            'posted ERP invoice', case when document.state in ('posted', 'paid') then document.untaxed_amount end
     from document
+    union all
+    select '4 tax to ERP tax', document.invoice_key, document.engagement_id, document.project_code,
+           document.invoice_key, document.currency, 'tax of the invoice', document.tax_amount,
+           'tax of the posted ERP invoice', case when document.state in ('posted', 'paid') then document.erp_tax_amount end
+    from document where document.tax_amount is not null
+    union all
+    select '4 gross to ERP total', document.invoice_key, document.engagement_id, document.project_code,
+           document.invoice_key, document.currency, 'invoice with tax', document.gross_amount,
+           'total of the posted ERP invoice', case when document.state in ('posted', 'paid') then document.total_amount end
+    from document where document.tax_amount is not null
     union all
     select '5 ERP invoices to ledger', document.invoice_key, document.engagement_id, document.project_code,
            document.invoice_key, document.currency, 'posted ERP invoice', document.untaxed_amount,
