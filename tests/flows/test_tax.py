@@ -8,6 +8,7 @@ from collections import defaultdict
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from psflow.errors import GateFailed, Rejected
@@ -210,6 +211,19 @@ def test_taxes_that_do_not_add_up_are_refused_by_the_database_and_nothing_is_sen
     assert invoices(office) == [] and office.store.value("select count(*) from ops.effect") == 0
     monkeypatch.undo()
     assert billing_posting.release(office.store, office.config, office.erp, batch) == 1
+
+
+def test_a_tax_that_adds_up_and_is_not_the_one_people_approved_is_refused(office: Office) -> None:
+    office.taxed({"category": "S", "rate_pct": "19"})
+    spend(office, "K", [(0, Decimal(100))])
+    batch = approved(office)
+    with psycopg.connect(office.owner_url) as owner:
+        owner.execute(
+            "create or replace function billing.tax_on(taxable numeric, rate_pct numeric, currency text, "
+            "rounding text) returns numeric language sql immutable return round(taxable * rate_pct / 100, 0) + 1"
+        )
+    with pytest.raises(GateFailed, match=r"people approved a tax of 19\.00"):
+        billing_posting.release(office.store, office.config, office.erp, batch)
 
 
 def test_a_document_whose_tax_the_erp_worked_out_otherwise_is_not_posted(office: Office) -> None:

@@ -155,6 +155,12 @@ begin
         left join (select invoice_key, sum(taxable) as taxable, sum(tax) as tax from taxed group by invoice_key) total
             using (invoice_key)
         where (document.amount, tax_amount) is distinct from (total.taxable, total.tax)
+        union all
+        select invoice_key, 'people approved a tax of ' || coalesce(planned.tax::text, 'none')
+        from document
+        cross join billing.plan
+        join json_to_recordset(plan -> 'invoices') as planned (invoice_key text, tax numeric) using (invoice_key)
+        where plan.batch_id = new.batch_id and planned.tax is distinct from document.tax_amount
     )
     select string_agg(distinct invoice_key || ' (' || says || ')', ', ') into found from wrong;
     if found is not null then
@@ -164,7 +170,7 @@ begin
 end $$;
 create trigger guard_tax before update of state on billing.batch for each row
     when (new.state = 'released' and old.state <> 'released') execute function billing.guard_tax();
-comment on function billing.guard_tax is 'EN 16931 before anything is sent: BR-S-08 and its like, BR-CO-17, BR-CO-13, BR-CO-14.';
+comment on function billing.guard_tax is 'EN 16931 before anything is sent (BR-S-08 and its like, BR-CO-17, BR-CO-13, BR-CO-14), and the plan that was approved.';
 
 create function billing.guard_late_tax() returns trigger language plpgsql as $$
 begin
