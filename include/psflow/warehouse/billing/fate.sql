@@ -20,9 +20,12 @@ from (
     left join core.expense_entry seen on (seen.expense_entry_id, seen.version) = (live.expense_entry_id, live.version)
     left join core.expense_entry now on (now.expense_entry_id, now.version) = (work.expense_entry_id, work.version)
     left join (  -- the oldest that is not in the ledger yet
-        select entry_key, component, min(adjustment_id) as credit_id from billing.adjustment
+        select distinct on (entry_key, component) entry_key, component, adjustment_id as credit_id, payer_id
+        from billing.adjustment
         where kind = 'credit' and not exists (select from billing.counted_charge done
                                               where done.adjustment_id = adjustment.adjustment_id)
-        group by entry_key, component) credit using (entry_key, component)
+        order by entry_key, component, adjustment_id) credit
+        on (credit.entry_key, credit.component) = (live.entry_key, live.component)
+        and coalesce(credit.payer_id = coalesce(live.payer_id, work.customer_id), credit.payer_id is null)
 ) judged
 where judged.charge_id = live.charge_id

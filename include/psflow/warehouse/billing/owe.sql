@@ -7,6 +7,8 @@ with stands as (
            (array_agg(coalesce(whole_amount, amount) order by version desc, seq desc))[1] as whole_amount,
            max(hourly_rate) as hourly_rate, max(day_rate) as day_rate, max(hours_per_day) as hours_per_day,
            max(adjustment_id) filter (where fate = 'credited') as credit_id,
+           sum(coalesce(billed_minutes, minutes)) filter (where fate = 'credited') as credited_minutes,
+           sum(amount) filter (where fate = 'credited') as credited_amount,
            case when count(order_id) = count(*) and min(order_id) = max(order_id) then max(order_id) end as order_id
     from billing_live where fate in ('stays', 'credited')
     group by entry_key, component
@@ -26,6 +28,7 @@ rest as (
            coalesce(stands.hourly_rate, work.hourly_rate) as hourly_rate,
            case when stands.hourly_rate is null then work.day_rate else stands.day_rate end as day_rate,
            coalesce(stands.hours_per_day, work.hours_per_day) as hours_per_day, work.currency, work.source, stands.credit_id,
+           stands.credited_minutes, stands.credited_amount,
            coalesce(stands.minutes, 0) as stands_minutes, coalesce(stands.billed_minutes, 0) as stands_billed,
            coalesce(stands.amount, 0) as stands_amount, coalesce(lost.minutes, 0) as lost_minutes,
            coalesce(lost.amount, 0) as lost_amount, credit.minutes as credit_minutes, credit.amount as credit_amount,
@@ -46,10 +49,10 @@ owed as (
     from rest where credit_id is null
     union all
     select entry_key, component, whole_minutes, whole_amount, hourly_rate, day_rate, hours_per_day, false, stands_under,
-           trunc(minutes * (stands_billed - credit_minutes) / whole_minutes), stands_billed - credit_minutes,
+           trunc(minutes * (credited_minutes - credit_minutes) / whole_minutes), credited_minutes - credit_minutes,
            case source when 'time' then billing.round_money(
-                    billing.worth(stands_billed - credit_minutes, hourly_rate, day_rate, hours_per_day), currency)
-                else stands_amount - credit_amount end,
+                    billing.worth(credited_minutes - credit_minutes, hourly_rate, day_rate, hours_per_day), currency)
+                else credited_amount - credit_amount end,
            credit_id
     from rest where credit_id is not null
 )

@@ -35,5 +35,5 @@ create temporary table billing_difference (
     seq integer, resource_id text, contract_line text, entry_minutes integer, billed_minutes numeric(18, 6),
     whole_minutes numeric(18, 6), whole_amount numeric(18, 3), billable_cost numeric(18, 4), markup_pct numeric(7, 4),
     rate_id text, terms_version integer, adjustment_id bigint, order_id text, accounting_on date, day_rate numeric(18, 4),
-    hours_per_day numeric(4, 2), overtime_id bigint, reason text
+    hours_per_day numeric(4, 2), overtime_id bigint, reason text, payer_id text, split_id bigint
 ) on commit drop
