@@ -76,6 +76,17 @@ def documents(firm: Firm) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     }
 
 
+def cancel(firm: Firm, invoice: str) -> None:
+    """Bill, and somebody cancels one draft in the ERP before it is posted."""
+    run = (firm.store, firm.config, firm.erp, firm.approve())
+    billing_posting.release(*run)
+    billing_posting.draft(*run)
+    (document,) = [d for d in firm.erp.documents.values() if d["invoice_key"] == invoice]
+    document["state"] = "cancelled"
+    billing_posting.read_back(*run)
+    billing_posting.post(*run)
+
+
 def cents(*amounts: str) -> list[Decimal]:
     return [Decimal(amount) for amount in amounts]
 
@@ -188,20 +199,32 @@ def test_a_cancelled_draft_of_one_payer_opens_that_payers_charges_only(working: 
     load({OWN: "60", OTHER: "40"})
     working.log(1, 25)
     working.load_time()
-    batch = working.approve()
-    run = (working.store, working.config, working.erp, batch)
-    billing_posting.release(*run)
-    billing_posting.draft(*run)
-    (document,) = [d for d in working.erp.documents.values() if d["invoice_key"] == OF_OTHER]
-    document["state"] = "cancelled"
-    billing_posting.read_back(*run)
-    billing_posting.post(*run)
+    cancel(working, OF_OTHER)
     assert owes(working) == {OWN: Decimal("45.130")} and breaks(working) == 0
     load({OWN: "100"})  # the hour stands in part as it was split, so its rest is split like that, too
     working.bill()
     assert ledger(working)[-1] == ("1.1/2~2", OTHER, Decimal("30.080"), 10)
     assert owes(working) == {OWN: Decimal("45.130"), OTHER: Decimal("30.080")} and breaks(working) == 0
     assert working.exceptions() == [] and working.freeze() is None
+
+
+def test_a_credit_on_a_draft_that_is_cancelled_is_carried_out_again_for_that_payer(working: Firm, load: Load) -> None:
+    load({OWN: "60", OTHER: "40"})
+    working.log(1, 60)
+    working.load_time()
+    working.bill()
+    adjust(working, "credit", "1", 20)
+    working.log(2, 60)
+    working.load_time()
+    cancel(working, "MER-US.2026-10.2.P-1001.C-2")
+    assert owes(working) == {OWN: Decimal("180.500"), OTHER: Decimal("72.200")}
+    working.log(3, 60)
+    working.load_time()
+    working.bill()
+    assert owes(working) == {OWN: Decimal("288.800"), OTHER: Decimal("192.530")}  # 48.13 and twice 72.20
+    assert [line[0] for line in ledger(working) if line[0].endswith("~2")] == ["1.1/2.R~2", "1.1/4~2", "2.1/2~2"]
+    working.bill()
+    assert owes(working) == {OWN: Decimal("324.900"), OTHER: Decimal("216.600")} and breaks(working) == 0
 
 
 def test_a_cap_and_a_purchase_order_count_the_whole_once(working: Firm, load: Load) -> None:
