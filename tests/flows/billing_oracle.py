@@ -82,9 +82,9 @@ class Book:
     limit: Decimal | None
     entries: dict[str, Entry] = field(default_factory=dict)
     charges: list[Charge] = field(default_factory=list)
-    credits: dict[str, tuple[Decimal, str | None]] = field(
-        default_factory=dict
-    )  # entry -> minutes not taken back, of whom
+    credits: dict[str, tuple[Decimal, str | None]] = field(default_factory=dict)  # entry -> minutes to credit, of whom
+    last: tuple[list[Charge], list[Charge]] = ([], [])  # what the newest batch took back, and charged
+    decided: set[str] = field(default_factory=set)  # entries credited in it
     splits: list[Split] = field(default_factory=list)
     lines: list[tuple[str, int, int, str, str, Decimal, Decimal]] = field(default_factory=list)
 
@@ -98,10 +98,9 @@ class Book:
             live = self.live(key)
             if not (entry.approved and since <= entry.on <= until):
                 back += [charge for charge in live if since <= charge.facts[0] <= until]
-            elif live and live[0].facts != entry.facts():
-                back += live
-                candidates.append(entry)
-            elif credited := self._credited(key):
+                continue
+            back += [charge for charge in live if charge.facts != entry.facts()]
+            if credited := self._credited(entry):
                 back += credited
                 again += self._accepted(entry, credited)
             else:
@@ -109,10 +108,25 @@ class Book:
         made = again + self._fill(candidates, back, again)
         return self._keep(back, made)
 
-    def _credited(self, key: str) -> list[Charge]:
-        if key not in self.credits:
+    def cancel(self, payer: str) -> bool:
+        """One payer's draft of the newest batch is cancelled; False when there is none, or it carries a credit."""
+        back, made = ([charge for charge in part if charge.payer == payer] for part in self.last)
+        if not back + made or self.decided & {charge.key for charge in back + made}:
+            return False
+        self.last = [], []
+        for charge in back:
+            charge.is_live = True
+        self.charges = [charge for charge in self.charges if charge not in made]
+        of = {(charge.key, charge.version, charge.seq, "reversal") for charge in back}
+        of |= {(charge.key, charge.version, charge.seq, "charge") for charge in made}
+        self.lines = [line for line in self.lines if line[:4] not in of]
+        return True
+
+    def _credited(self, entry: Entry) -> list[Charge]:
+        if entry.key not in self.credits:
             return []
-        return [charge for charge in self.live(key) if self.credits[key][1] in (None, charge.payer)]
+        whose = self.credits[entry.key][1]
+        return [c for c in self.live(entry.key) if c.facts == entry.facts() and whose in (None, c.payer)]
 
     def _accepted(self, entry: Entry, live: list[Charge]) -> list[Charge]:
         minutes = sum((c.minutes for c in live), Decimal()) - self.credits[entry.key][0]
@@ -130,9 +144,9 @@ class Book:
         made = list[Charge]()
         for entry in sorted(candidates, key=lambda e: (e.on, e.key)):
             stands = [c for c in self.live(entry.key) if c not in back]
-            before = self.live(entry.key)
+            before = sorted(self.live(entry.key), key=lambda c: (-c.version, -c.seq))
             kept = bool(before) and (before[0].facts[0], before[0].facts[2]) == (entry.on, entry.role)
-            rate = before[0].rate if kept else self.rates[entry.role]
+            rate = stands[0].rate if stands else before[0].rate if kept else self.rates[entry.role]
             whole = stands[-1].whole if stands else worth(entry.minutes, rate)
             owed = whole - sum((c.amount for c in stands), Decimal()) - entry.lost
             minutes = Decimal(entry.minutes) - sum((c.minutes for c in stands), Decimal()) - entry.written_off
@@ -191,6 +205,8 @@ class Book:
         }  # fmt: skip
         if not nets or any(net == 0 or (net < 0 and payer not in decided) for payer, net in nets.items()):
             return False
+        self.last = back, made
+        self.decided = {charge.key for charge in back} & set(self.credits)
         for charge in back:
             charge.is_live = False
             self.lines.append(

@@ -37,6 +37,7 @@ class World:
     chance: random.Random
     books: dict[str, Book] = field(default_factory=dict)
     versions: list[dict[str, Any]] = field(default_factory=list)
+    batch: str | None = None
 
     def __post_init__(self) -> None:
         entity = self.config.legal_entity(ENTITY).model_copy(update={"billing_starts_on": None})
@@ -148,7 +149,7 @@ class World:
         """Freeze, judge, approve and keep a batch as charges, without an ERP; return the number of its lines."""
         self.send()
         period = _Until(name=f"{until:%Y-%m}", day=until)
-        batch = billing.freeze(self.store, self.config, ENTITY, period, until, since)
+        batch = self.batch = billing.freeze(self.store, self.config, ENTITY, period, until, since)
         if batch is None:
             return 0
         shown = str(billing.check(self.store, self.config, PassGate(), batch)["content_hash"])
@@ -161,9 +162,17 @@ class World:
             self.store.run("update billing.batch set state = 'posted' where batch_id = %(b)s", b=batch)
         return lines
 
+    def cancel(self) -> None:
+        """Somebody cancels drafts of the batch in the ERP: of one payer each."""
+        for contract, book in self.books.items():
+            payer = self.chance.choice((OWN, OWN, "D", "E"))
+            if self.batch and self.chance.random() < 0.15 and book.cancel(payer):
+                with self.store.transaction("world"):
+                    self.store.run(_CANCEL, batch=self.batch, project=f"P-{contract}", payer=payer)
+
     def ledger(self) -> dict[str, list[tuple[Any, ...]]]:
         found = defaultdict(list)
-        for row in self.store.rows("select * from billing.charge order by entry_key, version, seq, kind"):
+        for row in self.store.rows("select * from billing.counted_charge order by entry_key, version, seq, kind"):
             found[row["project_code"].removeprefix("P-")].append(
                 (
                     row["entry_key"],
@@ -213,6 +222,10 @@ _SPLIT = (
     "with split as (insert into core.split (contract_id, valid_from, agreed_on, reason) "
     "values (%(contract)s, %(since)s, %(since)s, 'agreed') returning split_id) insert into core.split_share "
     "select split_id, share.* from split, unnest(%(payers)s::text[], %(parts)s::numeric[], %(residues)s::bool[]) share"
+)
+_CANCEL = (
+    "insert into billing.void_invoice (invoice_key, erp_invoice_id) select invoice_key, 'x' from billing.invoice "
+    "where (batch_id, project_code, coalesce(payer_id, 'C')) = (%(batch)s, %(project)s, %(payer)s)"
 )
 _VERSION = (
     "insert into core.time_entry (time_entry_id, version, load_id, worked_on, minutes, is_billable, is_approved, "
@@ -266,7 +279,9 @@ def test_the_ledger_of_every_history_is_what_plain_loops_come_to(store: Store, c
         since, until = world.chance.choice(((since, until), (dt.date.min, until), (dt.date.min, LAST)))
         world.bill(until, None if since == dt.date.min else since)
         for book in world.books.values():
+            book.last = [], []
             book.bill(until, since)
+        world.cancel()
         ledger = world.ledger()
         for contract, book in world.books.items():
             assert ledger[contract] == sorted(book.lines, key=lambda line: line[:4]), f"seed {seed}, {contract}"

@@ -14,13 +14,14 @@ import pytest
 from psflow.config import Person
 from psflow.contracts import Period
 from psflow.contracts.terms import FeeFrom, SubscriptionTerms
-from psflow.flows import billing_posting, billing_preview, dispute, terms, terms_words
+from psflow.flows import billing_posting, billing_preview, dispute, period_controls, terms, terms_words
 from psflow.gates.suite import ExpectationGate
 from psflow.rules.split import shares
 from psflow.store.connection import sql
 from tests.flows.conftest import ENTITY, Firm
 from tests.flows.test_billing_contracts import CONTRACT, LATER, adjust, agree, breaks, cap, earned, left_out, say
-from tests.flows.test_explain import everything, told
+from tests.flows.test_explain import everything
+from tests.flows.test_explain import told as explained
 
 HEAD = "P-1001:\n  currency: USD\n  agreed_on: 2026-10-01\n  reason: SOW 3, annex P\n  payers:\n"
 OWN, OTHER, THIRD = "C-77", "C-2", "C-3"
@@ -131,12 +132,12 @@ def test_the_plan_the_invoice_and_the_explanation_name_the_payer(working: Firm, 
     assert [(row["invoices"], row["amount"]) for row in plan.tables["totals"]] == [(2, "75.210")]
     assert len(plan.tables["changes"]) == 1
     working.bill()
-    said = everything(told(working, OF_OTHER))
+    said = everything(explained(working, OF_OTHER))
     assert f"Invoice {OF_OTHER} to Globex of 2026-10-31: USD 30.08" in said
     assert "Globex pays 40 %, rounded; the payers are Acme 60 % and the residue, Globex 40 %" in said
     assert "agreed on 2026-10-01 for work from 2026-10-01 on: SOW 3, annex P" in said
-    assert "Acme pays 60 %, it takes the residue" in everything(told(working, "1.1"))
-    assert f"billed, USD 75.21 on {INVOICE}, {OF_OTHER}" in told(working, "1", "entry").says
+    assert "Acme pays 60 %, it takes the residue" in everything(explained(working, "1.1"))
+    assert f"billed, USD 75.21 on {INVOICE}, {OF_OTHER}" in explained(working, "1", "entry").says
 
 
 def test_what_is_billed_keeps_its_split_and_an_edit_takes_back_each_part_as_it_was(working: Firm, load: Load) -> None:
@@ -338,7 +339,7 @@ def test_parts_add_up_to_the_whole_and_are_those_of_the_pure_rule(working: Firm,
     for number, minutes in worked.items():
         working.log(number, minutes)
     working.load_time()
-    working.bill()
+    batch = working.bill()
     for number, minutes in worked.items():
         whole = (minutes * RATE / 60).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
         parts = shares(whole, [Decimal(w) for w in payers.values()], "USD", list(payers).index(OWN))
@@ -346,3 +347,8 @@ def test_parts_add_up_to_the_whole_and_are_those_of_the_pure_rule(working: Firm,
         found = {row["payer_id"] or OWN: row["amount"] for row in rows}
         assert found == {who: part for who, part in zip(payers, parts, strict=True) if part}
         assert sum(row["minutes"] for row in rows) == minutes == sum(row["billed_minutes"] for row in rows)
+    said = "select set_config('psflow.batch_id', %(batch)s, false)"
+    working.store.value(said, batch=batch)
+    assert working.store.value("select count(*) from billing.batch_gate where is_rated_right = 'no'") == 0
+    told = {c.control: c for c in period_controls.check(working.store, working.config, ENTITY, Period(name="2026-10"))}
+    assert [told[name].broken for name in ("K2", "K3", "K10")] == [(), (), ()]

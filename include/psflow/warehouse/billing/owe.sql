@@ -44,7 +44,8 @@ rest as (
            coalesce(stands.minutes, 0) as stands_minutes, coalesce(stands.billed_minutes, 0) as stands_billed,
            coalesce(stands.amount, 0) as stands_amount, coalesce(lost.minutes, 0) as lost_minutes,
            coalesce(lost.amount, 0) as lost_amount, credit.minutes as credit_minutes, credit.amount as credit_amount,
-           exists (select from billing.counted_charge done where done.adjustment_id = stands.credit_id) as is_in_part,
+           case when stands.credit_id is not null
+                then exists (select from billing.counted_charge done where done.adjustment_id = stands.credit_id) end as is_in_part,
            coalesce(again.minutes, 0) as again_minutes, coalesce(again.billed_minutes, 0) as again_billed,
            coalesce(again.amount, 0) as again_amount,
            stands.entry_key is null as is_new, stands.order_id as stands_under
