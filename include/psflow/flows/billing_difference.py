@@ -79,6 +79,10 @@ def stage_difference(
             store.run(sql("warehouse.billing", "cap"), level=level)
     _put_under_orders(store, scope)
     store.run(sql("warehouse.billing", "difference"), **scope)
+    if store.value("select exists (select from core.split)"):
+        store.run("analyze billing_difference")
+        store.run(sql("warehouse.billing", "split"))
+        store.run(sql("warehouse.billing", "split_tax"))
     store.run("analyze billing_difference")
 
 

@@ -16,7 +16,7 @@ from psflow.store.connection import Row, Store, sql
 
 TABLES: dict[LiteralString, str] = {
     "totals": "What the batch comes to, a row a currency",
-    "invoices": "The invoices it would make, one a project",
+    "invoices": "The invoices it would make, one a project and payer",
     "lines": "The lines of those invoices",
     "changes": "Each project against the last period invoiced and against the plan before",
     "held": "What is not in it, and why",
@@ -60,6 +60,7 @@ COLUMNS = {
     "of_what": "Role of hours, category of an expense or a contract item",
     "on_excess": "split the entry at the limit, hold it whole, or only warn",
     "over_amount": "What stayed out of the batch because the cap is used up",
+    "payer_id": "The payer, where an engagement is split and another than its customer pays; empty: its customer",
     "planned_amount": "What the plan before had for the project",
     "project": "Name of the project",
     "project_code": "The project",

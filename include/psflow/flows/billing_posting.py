@@ -236,7 +236,7 @@ def _agreeing(store: Store, config: Config, erp: Erp, batch_id: str) -> list[str
 
 def _invoices(store: Store, batch_id: str) -> list[Row]:
     return store.rows(
-        "select invoice.*, project.customer_id, project.engagement_id, "
+        "select invoice.*, coalesce(payer_id, project.customer_id) as customer_id, project.engagement_id, "
         "(select max(buyer_vat_id) from billing.invoice_tax where invoice_key = invoice.invoice_key) as buyer_vat_id "
         "from billing.live_invoice invoice "
         "join core.project using (project_code) where batch_id = %(batch)s order by invoice_key",

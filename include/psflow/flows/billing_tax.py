@@ -19,14 +19,14 @@ def stage(store: Store, entity: LegalEntity) -> None:
         return
     ids = _told(store, entity)
     rows = store.rows(sql("warehouse.billing", "buyers"), entity=entity.legal_entity_id)
-    found = [days | {"project_code": row["project_code"]} for row in rows for days in _days(entity, row, ids)]
+    found = [days | {"project_code": row["project_code"], "payer_id": row["payer_id"]} for row in rows for days in _days(entity, row, ids)]
     store.run(sql("warehouse.billing", "tax"), found=json.dumps(found, default=str))
 
 
 def hold(store: Store, entity: LegalEntity, batch_id: str) -> list[exceptions.Finding]:
     """Hold each project of a batch whose invoice would lack a tax, whole, and return what is to be said of it."""
     rows = store.rows(sql("warehouse.billing", "untaxed"), batch=batch_id)
-    held = [row["project_code"] for row in rows]
+    held = sorted({row["project_code"] for row in rows})
     store.run(sql("warehouse.billing", "hold"), batch=batch_id, entries=[], projects=held)
     store.run(sql("warehouse.billing", "resolve_taxes"), batch=batch_id, untaxed=held)
     return [_finding(entity, row) for row in rows]

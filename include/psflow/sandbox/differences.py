@@ -38,6 +38,7 @@ def find(stack: Stack) -> list[str]:
             ("billed", _billed(db), _wanted_bills()),
             ("tax", _taxed(db), _wanted_taxes()),
             ("invoiced under a purchase order", _ordered(db), _wanted_orders()),
+            ("invoiced to a second payer", _shared(db), _wanted_shares()),
             ("disputed", _disputed(db), {meridian.DISPUTED_DEAL: meridian.DISPUTED}),
             ("unbilled", _unbilled(db), meridian.expected().unbilled),
             ("revenue", _revenue(db), meridian.revenue()),
@@ -190,6 +191,24 @@ def _ordered(db: Db) -> Found:
 def _wanted_orders() -> Found:
     posted = [made.by_deal for run, made in meridian.expected().billed.items() if run != meridian.WAITING]
     return {meridian.ORDER: (sum((deals.get(meridian.ORDERED, Decimal()) for deals in posted), Decimal()), 0)}
+
+
+def _shared(db: Db) -> Found:
+    """Return (deal, entity, period) -> what another than the project's customer is invoiced."""
+    rows = db.execute(
+        "select opportunity_id, invoice.legal_entity_id, period, payer_id, invoice.amount "
+        "from billing.live_invoice invoice join billing.batch using (batch_id) join deal using (project_code) "
+        "where payer_id is not null"
+    )
+    return {(_deal(deal), entity, period, payer): amount for deal, entity, period, payer, amount in rows}
+
+
+def _wanted_shares() -> Found:
+    return {
+        (meridian.SHARED, run.legal_entity_id, run.period, meridian.OTHER_PAYER): made.other_payer
+        for run, made in meridian.expected().billed.items()
+        if made.other_payer
+    }
 
 
 def _disputed(db: Db) -> Found:

@@ -32,6 +32,7 @@ CAPPED = "16"  # hours up to a limit, which October reaches
 MILESTONES = "15"  # a price in three deliverables, two of them accepted
 RETAINER = "8"  # a monthly fee with hours in it
 ORDERED = "7"  # the customer's purchase order pays for it
+SHARED = "6"  # two customers pay for it
 TYPES = {MILESTONES: "Milestone Based", RETAINER: "Retainer"}  # as the CRM writes it; others by time and materials
 OPEN = ("20", "21")  # not won
 GLOBEX, GLOBEX_AGAIN = "2", "13"  # one customer in two spellings
@@ -126,7 +127,7 @@ _PLAN: Sequence[tuple[str, str, str, str, str, str, dt.date, dt.date | None]] = 
     ("3", "3", "Cutover to cloud", "US", "USD", "NA", dt.date(2025, 9, 1), _RUNNING),
     ("4", "4", "Claims portal", "US", "USD", "NA", dt.date(2025, 5, 1), dt.date(2026, 7, 31)),
     ("5", "5", "Route planning", "US", "USD", "NA", dt.date(2025, 11, 3), _RUNNING),
-    ("6", "6", "Grid analytics", "US", "USD", "NA", dt.date(2026, 1, 12), _RUNNING),
+    (SHARED, "6", "Grid analytics", "US", "USD", "NA", dt.date(2026, 1, 12), _RUNNING),
     (ORDERED, "1", "Managed analytics", "US", "USD", "NA", dt.date(2026, 3, 2), _RUNNING),
     (RETAINER, "4", "Member app care", "US", "USD", "NA", BILLING_START, _RUNNING),
     ("9", "7", "Policy core renewal", "EU", "EUR", "EU", dt.date(2025, 5, 1), _RUNNING),

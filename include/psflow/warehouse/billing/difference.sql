@@ -31,7 +31,7 @@ line as (
                 else billing.minutes_worth(owed.take, owed.hourly_rate, owed.day_rate, owed.hours_per_day) end as billed_minutes,
            owed.whole_minutes, owed.whole_amount, work.billable_cost, work.markup_pct, work.rate_id, work.terms_version,
            owed.adjustment_id, owed.order_id, owed.day_rate, owed.hours_per_day, work.overtime_id, null::text as reason,
-           kept.tax_id
+           null::text as payer_id, null::bigint as split_id, kept.tax_id  -- see split
     from billing_owed owed
     join billing_work work using (entry_key, component)
     left join charged using (entry_key, version, component)
@@ -42,7 +42,7 @@ line as (
            'unrated', work.source, work.entry_key, work.time_entry_id, work.expense_entry_id, work.version, work.project_code,
            work.worked_on, work.role, work.minutes, work.hourly_rate, work.category, work.cost, work.cost_currency,
            work.fx_rate, null, work.currency, work.item_id, work.component, null, work.resource_id, work.contract_line,
-           work.minutes, null, null, null, null, null, null, work.terms_version, null, null, null, null, null, work.reason,
+           work.minutes, null, null, null, null, null, null, work.terms_version, null, null, null, null, null, work.reason, null, null,
            null
     from billing_work work
     where reason is not null
@@ -55,7 +55,7 @@ line as (
            live.resource_id, live.contract_line, live.entry_minutes, -live.billed_minutes, live.whole_minutes,
            live.whole_amount, live.billable_cost, live.markup_pct, live.rate_id, live.terms_version,
            case live.fate when 'credited' then live.adjustment_id end, live.order_id, live.day_rate, live.hours_per_day,
-           live.overtime_id, null, live.tax_id
+           live.overtime_id, null, live.payer_id, live.split_id, live.tax_id
     from billing_live live
     where live.fate in ('reversed', 'credited')
 ),
@@ -70,11 +70,11 @@ select line.first_id || coalesce('~' || (voided.times + 1), ''), kind, source, e
        currency, item_id, component, seq, resource_id, contract_line, entry_minutes, billed_minutes, whole_minutes,
        whole_amount, billable_cost, markup_pct, rate_id, terms_version, adjustment_id, order_id,
        greatest(worked_on, case when adjustment_id is null then books.open_from else books.corrected_from end),
-       day_rate, hours_per_day, overtime_id, reason,
+       day_rate, hours_per_day, overtime_id, reason, line.payer_id, split_id,
        case kind when 'charge' then coalesce(line.tax_id, taxed.tax_id) else line.tax_id end
 from line
 cross join books
 left join billing_taxed taxed
-    on taxed.project_code = line.project_code
+    on taxed.project_code = line.project_code and taxed.payer_id is null
     and worked_on between coalesce(taxed.valid_from, '-infinity') and coalesce(taxed.valid_to, 'infinity')
 left join voided using (first_id)

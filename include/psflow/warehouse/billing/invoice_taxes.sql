@@ -5,5 +5,5 @@ select invoice_key, category, rate_pct, reason_code, reason, rounding, taxable, 
 from billing.batch_tax
 join billing.invoice using (batch_id, project_code)
 join core.project using (project_code)
-join core.customer using (customer_id)
-where batch_id = %(batch)s
+join core.customer on customer.customer_id = coalesce(invoice.payer_id, project.customer_id)
+where batch_id = %(batch)s and invoice.payer_id is not distinct from batch_tax.payer_id

@@ -27,12 +27,14 @@ part as (
     group by adjustment.entry_key, work.source, work.project_code, work.worked_on, work.currency
     union all
     select work.entry_key, 'credited', work.source, work.project_code, work.worked_on,
-           max(work.minutes) - coalesce(max(open.minutes), 0), null, max(live.whole_amount) - coalesce(max(open.amount), 0),
+           max(work.minutes) - coalesce(sum(live.minutes) filter (where live.fate = 'stays'), 0) - coalesce(max(open.minutes), 0),
+           null,
+           max(live.whole_amount) - coalesce(sum(live.amount) filter (where live.fate = 'stays'), 0) - coalesce(max(open.amount), 0),
            work.currency, null, null
     from billing_live live join billing_work work using (entry_key, component)
     left join (select owed.entry_key, owed.component, owed.minutes, owed.amount from billing_owed owed
                where adjustment_id is not null) open using (entry_key, component)
-    where live.fate = 'credited'
+    where (live.entry_key, live.component) in (select entry_key, component from billing_live where fate = 'credited')
     group by work.entry_key, work.component, work.source, work.project_code, work.worked_on, work.currency
     union all
     select entry_key, reason, source, project_code, worked_on, minutes, cost, null, currency, null, null

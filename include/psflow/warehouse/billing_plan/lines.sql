@@ -1,15 +1,15 @@
 -- Their lines, as billing/invoice_lines.sql makes them.
 with line as (
-    select batch_id || '.' || project_code as invoice_key, project_code, role, hourly_rate, category, day_rate, hours_per_day,
+    select concat_ws('.', batch_id, project_code, payer_id) as invoice_key, project_code, payer_id, role, hourly_rate, category, day_rate, hours_per_day,
            component = 'overtime' as is_overtime, order_id, sum(minutes) as minutes,
            sum(coalesce(billed_minutes, minutes)) as billed_minutes, count(*) as charges, sum(amount) as amount,
            currency::text,
-           row_number() over (partition by project_code
+           row_number() over (partition by project_code, payer_id
                               order by role, hourly_rate, category, day_rate, hours_per_day, component = 'overtime',
                                       order_id) as place
     from billing.batch_content
     where batch_id = %(batch)s
-    group by batch_id, project_code, role, hourly_rate, category, day_rate, hours_per_day, component = 'overtime',
+    group by batch_id, project_code, payer_id, role, hourly_rate, category, day_rate, hours_per_day, component = 'overtime',
             order_id, currency
 )
 select invoice_key, invoice_key || '.' || place as line_key,
@@ -19,4 +19,4 @@ select invoice_key, invoice_key || '.' || place as line_key,
        number as purchase_order
 from line
 left join billing.purchase_order using (order_id)
-order by project_code, place
+order by project_code, payer_id nulls first, place

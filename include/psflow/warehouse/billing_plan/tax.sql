@@ -1,5 +1,5 @@
 -- The taxes of those invoices: one a category and rate, on the sum of the nets.
-select batch_id || '.' || project_code as invoice_key, customer.name as customer, customer.country, customer.vat_id,
+select concat_ws('.', batch_id, project_code, payer_id) as invoice_key, customer.name as customer, customer.country, customer.vat_id,
        contract.tax_treatment, category as tax_category, trim_scale(rate_pct) as tax_pct,
        case when category is not null then coalesce(reason || ' (' || reason_code || ')', reason_code)
             when tax is null then 'no tax fits, so the invoice will wait'
@@ -7,7 +7,7 @@ select batch_id || '.' || project_code as invoice_key, customer.name as customer
        taxable, tax, batch_tax.currency::text
 from billing.batch_tax
 join core.project using (project_code)
-join core.customer using (customer_id)
+join core.customer on customer.customer_id = coalesce(payer_id, project.customer_id)
 left join core.contract using (engagement_id)
 where batch_id = %(batch)s
-order by customer.name, project_code, category, rate_pct, reason_code
+order by customer.name, project_code, payer_id, category, rate_pct, reason_code

@@ -13,7 +13,7 @@ from (
            sum(amount) as amount
     from billing.batch_content
     where batch_id = %(batch)s
-    group by project_code, currency
+    group by project_code, payer_id, currency
 ) invoice
 join taxed using (currency)
 group by currency, tax

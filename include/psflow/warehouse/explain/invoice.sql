@@ -11,7 +11,7 @@ select invoice.invoice_key, invoice.batch_id, invoice.invoiced_on, invoice.amoun
 from billing.invoice
 join billing.batch using (batch_id)
 join core.project using (project_code)
-join core.customer using (customer_id)
+join core.customer on customer.customer_id = coalesce(invoice.payer_id, project.customer_id)
 left join core.contract using (engagement_id)
 left join core.engagement using (engagement_id)
 left join core.opportunity deal using (opportunity_id)

@@ -3,7 +3,7 @@
 from psflow.warehouse.migrate import run_sql_beside
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 
 def upgrade() -> None:

@@ -57,12 +57,14 @@ create or replace view billing.void_charge as
 select charge.*
 from billing.void_invoice
 join billing.invoice using (invoice_key)
-join billing.charge using (batch_id, project_code);
+join billing.charge on (charge.batch_id, charge.project_code) = (invoice.batch_id, invoice.project_code)
+    and charge.payer_id is not distinct from invoice.payer_id;
 
 create or replace view billing.counted_charge as
 select charge.* from billing.charge
 where not exists (select from billing.void_invoice join billing.invoice using (invoice_key)
-                  where (invoice.batch_id, invoice.project_code) = (charge.batch_id, charge.project_code));
+                  where (invoice.batch_id, invoice.project_code) = (charge.batch_id, charge.project_code)
+                    and invoice.payer_id is not distinct from charge.payer_id);
 
 create or replace view billing.live_charge as
 select charge.* from billing.counted_charge charge
@@ -79,23 +81,24 @@ create or replace function billing.content_hash(batch text) returns text languag
                         cost, cost_currency, fx_rate, amount, currency, component, seq, billed_minutes, rate_id,
                         billable_cost, markup_pct, terms_version, adjustment_id, accounting_on)::text
                     || coalesce('|' || order_id, '') || coalesce('|' || day_rate || ' a day of ' || hours_per_day, '')
-                    || coalesce('|overtime ' || overtime_id, '') || coalesce('|tax ' || tax_id, ''),
+                    || coalesce('|overtime ' || overtime_id, '')
+                    || coalesce('|split ' || split_id || ' ' || coalesce(payer_id, 'own'), '') || coalesce('|tax ' || tax_id, ''),
                     e'\n' order by charge_id collate "C") as lines
                 from billing.batch_content line where line.batch_id = head.batch_id) content
             where head.batch_id = batch);
 
 create view billing.batch_tax as
-select batch_id, project_code, currency, category, rate_pct, reason_code, reason, rounding, taxable,
+select batch_id, project_code, payer_id, currency, category, rate_pct, reason_code, reason, rounding, taxable,
        case when is_from_before then 0 else billing.tax_on(taxable, rate_pct, currency, rounding) end as tax
 from (
-    select batch_id, project_code, currency, category, rate_pct, reason_code, max(reason) as reason, max(rounding) as rounding,
+    select batch_id, project_code, payer_id, currency, category, rate_pct, reason_code, max(reason) as reason, max(rounding) as rounding,
            sum(amount) as taxable, category is null and bool_and(is_reversal) as is_from_before
     from (  -- a million rows are added up before their tax is looked up
-        select batch_id, project_code, currency, tax_id, sum(amount) as amount, bool_and(kind = 'reversal') as is_reversal
+        select batch_id, project_code, payer_id, currency, tax_id, sum(amount) as amount, bool_and(kind = 'reversal') as is_reversal
         from billing.batch_content
-        group by batch_id, project_code, currency, tax_id) content
+        group by batch_id, project_code, payer_id, currency, tax_id) content
     left join billing.tax using (tax_id)
-    group by batch_id, project_code, currency, category, rate_pct, reason_code) summed;
+    group by batch_id, project_code, payer_id, currency, category, rate_pct, reason_code) summed;
 comment on view billing.batch_tax is
     'What a batch would be taxed: an invoice, category, rate and reason. Null category: reversals from before taxes were kept; null tax: none fits.';
 
