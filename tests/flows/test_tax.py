@@ -131,6 +131,7 @@ def test_a_corrected_hour_keeps_its_tax_and_work_of_another_day_takes_that_days(
         ("1", "charge", 19), ("1", "reversal", 19), ("1", "charge", 19), ("2", "charge", 7),
     ]  # fmt: skip
     assert [row["tax_amount"] for row in invoices(office)] == [152, 19 + 7]
+    assert billing_plan.plan_equals_posted(office.store) == []
 
 
 @pytest.mark.parametrize(
