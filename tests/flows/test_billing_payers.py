@@ -12,13 +12,14 @@ import psycopg
 import pytest
 
 from psflow.config import Person
-from psflow.contracts import Period
+from psflow.contracts import Period, TaxRule
 from psflow.contracts.terms import FeeFrom, SubscriptionTerms
-from psflow.flows import billing_posting, billing_preview, dispute, period_controls, terms, terms_words
+from psflow.errors import GateFailed
+from psflow.flows import billing, billing_posting, billing_preview, dispute, period_controls, terms, terms_words
 from psflow.gates.suite import ExpectationGate
 from psflow.rules.split import shares
 from psflow.store.connection import sql
-from tests.flows.conftest import ENTITY, Firm
+from tests.flows.conftest import ENTITY, Firm, PassGate
 from tests.flows.test_billing_contracts import CONTRACT, LATER, adjust, agree, breaks, cap, earned, left_out, say
 from tests.flows.test_explain import everything
 from tests.flows.test_explain import told as explained
@@ -323,7 +324,7 @@ def test_postgres_refuses_a_charge_of_somebody_else_and_a_part_that_is_not_the_s
     batch = working.approve()
     charges = sql("warehouse.billing", "charges")
     for payer, what in (("'C-3'", "is of nobody who agreed to pay"), ("null", "do not pay what they agreed to")):
-        slipped = charges.replace("payer_id, split_id\nfrom", f"{payer}, split_id\nfrom")
+        slipped = charges.replace("payer_id, split_id, tax_id\nfrom", f"{payer}, split_id, tax_id\nfrom")
         with pytest.raises(psycopg.errors.CheckViolation, match=what), working.store.transaction("test"):
             for name in ("invoices", "invoice_lines"):
                 working.store.run(sql("warehouse.billing", name), batch=batch)
@@ -352,3 +353,43 @@ def test_parts_add_up_to_the_whole_and_are_those_of_the_pure_rule(working: Firm,
     assert working.store.value("select count(*) from billing.batch_gate where is_rated_right = 'no'") == 0
     told = {c.control: c for c in period_controls.check(working.store, working.config, ENTITY, Period(name="2026-10"))}
     assert [told[name].broken for name in ("K2", "K3", "K10")] == [(), (), ()]
+
+
+def _rules(*rules: dict[str, object]) -> tuple[TaxRule, ...]:
+    return tuple(TaxRule(treatment="us_services", erp_tax="tax", **rule) for rule in rules)  # type: ignore[arg-type]
+
+
+def test_each_payer_is_taxed_where_it_is_and_a_credit_of_one_mirrors_its_own(working: Firm, load: Load) -> None:
+    def taxed(*rules: dict[str, object]) -> None:
+        ours = working.config.legal_entity(ENTITY).model_copy(update={"taxes": _rules(*rules)})
+        others = tuple(e for e in working.config.legal_entities if e.legal_entity_id != ENTITY)
+        working.config = working.config.model_copy(update={"legal_entities": (ours, *others)})
+
+    load({OWN: "60", OTHER: "40"})
+    say(working, "update core.customer set country = 'FR' where customer_id = %(c)s", c=OTHER)
+    reverse = {"countries": ("FR",), "category": "AE", "reason_code": "VATEX-EU-AE"}
+    taxed({"category": "S", "rate_pct": "19"}, reverse)
+    working.log(1, 60)
+    working.load_time()
+    batch = working.freeze()
+    assert batch
+    with pytest.raises(GateFailed, match="held every line"):
+        billing.check(working.store, working.config, PassGate(), batch)
+    (waits,) = working.exceptions("tax")
+    assert (waits["record_id"], waits["field"]) == ("P-1001", "vat_id"), "both invoices of the engagement wait"
+    say(working, "update core.customer set vat_id = 'FR12345678901' where customer_id = %(c)s", c=OTHER)
+    working.bill()
+    said = (
+        "select invoice_key, category, taxable, tax, buyer_vat_id from billing.invoice_tax join billing.invoice "
+        "using (invoice_key) where batch_id = %(b)s order by invoice_key"
+    )
+    first = [tuple(row.values())[1:] for row in working.store.rows(said, b="MER-US.2026-10.2")]
+    assert first == [
+        ("S", Decimal("108.300"), Decimal("20.580"), None),
+        ("AE", Decimal("72.200"), Decimal(0), "FR12345678901"),
+    ]
+    taxed({"category": "S", "rate_pct": "25"})
+    adjust(working, "credit", "1")
+    batch = working.bill()
+    credited = [tuple(row.values())[1:] for row in working.store.rows(said, b=batch)]
+    assert credited == [(category, -net, -tax, vat_id) for category, net, tax, vat_id in first]

@@ -19,7 +19,11 @@ def stage(store: Store, entity: LegalEntity) -> None:
         return
     ids = _told(store, entity)
     rows = store.rows(sql("warehouse.billing", "buyers"), entity=entity.legal_entity_id)
-    found = [days | {"project_code": row["project_code"], "payer_id": row["payer_id"]} for row in rows for days in _days(entity, row, ids)]
+    found = [
+        days | {"project_code": row["project_code"], "payer_id": row["payer_id"]}
+        for row in rows
+        for days in _days(entity, row, ids)
+    ]
     store.run(sql("warehouse.billing", "tax"), found=json.dumps(found, default=str))
 
 
@@ -48,8 +52,9 @@ def _key(rule: TaxRule) -> tuple[object, ...]:
 
 
 def _days(entity: LegalEntity, row: Row, ids: dict[tuple[object, ...], int]) -> Iterator[Row]:
+    whose = {"project_code": row["project_code"], "payer_id": row["payer_id"]}
     for rule in taxes_of(entity.taxes, row["treatment"], _buyer(row)):
-        yield {"valid_from": rule.valid_from, "valid_to": rule.valid_to, "tax_id": ids[_key(rule)]}
+        yield whose | {"valid_from": rule.valid_from, "valid_to": rule.valid_to, "tax_id": ids[_key(rule)]}
 
 
 def _buyer(row: Row) -> Buyer:
