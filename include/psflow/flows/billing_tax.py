@@ -19,11 +19,7 @@ def stage(store: Store, entity: LegalEntity) -> None:
         return
     ids = _told(store, entity)
     rows = store.rows(sql("warehouse.billing", "buyers"), entity=entity.legal_entity_id)
-    found = [
-        days | {"project_code": row["project_code"], "payer_id": row["payer_id"]}
-        for row in rows
-        for days in _days(entity, row, ids)
-    ]
+    found = [days for row in rows for days in _days(entity, row, ids)]
     store.run(sql("warehouse.billing", "tax"), found=json.dumps(found, default=str))
 
 
