@@ -253,21 +253,54 @@ def test_a_cap_and_a_purchase_order_count_the_whole_once(working: Firm, load: Lo
     assert breaks(working) == 0 and earned(working) == {"2026-10": 2 * RATE}
 
 
-def test_a_fee_of_the_contract_is_split_as_well(working: Firm, load: Load) -> None:
+def test_three_share_fees_and_expenses_too_and_what_is_credited_or_written_off_of_them_ties(
+    working: Firm, load: Load
+) -> None:
     load({OWN: "33.3334", OTHER: "33.3333", THIRD: "33.3333"}, residue=THIRD)
     fees = (FeeFrom(valid_from=dt.date(2026, 10, 1), monthly_fee=Decimal(100)),)
     agree(working, "S", 1, SubscriptionTerms(title="Run", fees=fees))
-    working.log(1, 60)
+    working.spend(1, 10001)
+    working.spend(2, -5001)
+    working.load_expenses()
+    working.bill()
+    assert _of(working, "item:") == cents("33.330", "33.330", "33.340")  # Initech takes the residue
+    assert _of(working, "expense:1") == cents("33.330", "33.340", "33.340")
+    assert _of(working, "expense:2") == cents("-16.670", "-16.670", "-16.670")
+    adjust(working, "credit", "expense:1")
+    working.log(6, 600)
     working.load_time()
     working.bill()
-    assert owes(working) == {OWN: Decimal("93.500"), OTHER: Decimal("93.500"), THIRD: Decimal("93.500")}
-    assert sorted(amount for who, amount in _of(working, "item:")) == cents("33.330", "33.330", "33.340")
     assert breaks(working) == 0
+    assert adjust(working, "write_off", "expense:1") == Decimal("100.010")
+    assert working.freeze() is None and breaks(working) == 0
 
 
-def _of(firm: Firm, key: str) -> list[tuple[str, Decimal]]:
-    rows = firm.store.rows("select * from billing.charge where starts_with(entry_key, %(key)s)", key=key)
-    return [(row["payer_id"] or OWN, row["amount"]) for row in rows]
+def test_overtime_is_split_as_the_hour_it_is_of(working: Firm, load: Load) -> None:
+    load({OWN: "60", OTHER: "40"})
+    over = "insert into core.overtime (contract_id, valid_from, per, after_minutes, multiplier) values (%(c)s, %(on)s, "
+    say(working, over + "'day', 60, 1.5)", c=CONTRACT, on="2026-10-01")
+    working.log(1, 50)
+    working.log(2, 40)
+    working.load_time()
+    working.bill()
+    assert [line[0] for line in ledger(working)[2:]] == ["2.1", "2.1/2", "2.1/overtime", "2.1/overtime/2"]
+    working.log(2, 70, updated_at=LATER)
+    working.load_time()
+    working.bill()
+    adjust(working, "credit", "2", 20)
+    working.log(3, 60, updated_at=LATER, date_performed="2026-10-07")
+    working.load_time()
+    working.bill()
+    assert breaks(working) == 0
+    working.bill()
+    sums = working.store.row("select sum(minutes) as m, sum(billed_minutes) as b from billing.counted_charge")
+    assert sums == {"m": 180, "b": 180} and breaks(working) == 0 and working.exceptions() == []
+
+
+def _of(firm: Firm, key: str) -> list[Decimal]:
+    """What stands of an entry, the least first."""
+    rows = firm.store.rows("select amount from billing.live_charge where starts_with(entry_key, %(key)s)", key=key)
+    return sorted(row["amount"] for row in rows)
 
 
 def test_a_split_counts_from_its_day_of_the_work(working: Firm, load: Load) -> None:
@@ -276,7 +309,7 @@ def test_a_split_counts_from_its_day_of_the_work(working: Firm, load: Load) -> N
     working.log(2, 60, date_performed="2026-10-06")
     working.load_time()
     working.bill()
-    assert _of(working, "1") == [(OWN, RATE)] and len(_of(working, "2")) == 2
+    assert _of(working, "1") == [RATE] and _of(working, "2") == cents("72.200", "108.300")
     lines = documents(working)[INVOICE][1]
     assert lines == [("1.6000", "288.800")] and breaks(working) == 0
 

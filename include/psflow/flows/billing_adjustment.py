@@ -56,9 +56,16 @@ def adjust(store: Store, entity: LegalEntity, decided: Adjustment) -> Decimal:
     return sum((amount for _, amount in done), Decimal())
 
 
+# not the end of time: a fee without an end has no last month
+_LAST_DAY = """
+select greatest(current_date, (select max(worked_on) from billing.charge),
+                (select max(worked_on) from billing.passed_entry where legal_entity_id = %(entity)s))
+"""
+
+
 def decide(store: Store, entity: LegalEntity, every: Sequence[Adjustment]) -> list[tuple[int, Decimal]]:
     """Write decisions on different entries down, as `adjust` does, in the caller's transaction; return ids, amounts."""
-    stage_difference(store, entity, dt.date.max)
+    stage_difference(store, entity, store.value(_LAST_DAY, entity=entity.legal_entity_id))
     return [done for decided in every for done in _decide(store, decided)]
 
 
