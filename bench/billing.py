@@ -69,7 +69,7 @@ def psflow(url: str) -> None:
             with steps.timed("freeze"):
                 found = store.row(sql("warehouse.billing", "freeze"), entity=ENTITY, period=PERIOD.name, on=PERIOD.end)
         batch = str((found or {})["batch_id"])
-        for step in ("invoices", "invoice_lines", "charges"):
+        for step in ("invoices", "invoice_lines", "invoice_taxes", "charges"):
             with store.transaction("bench.release"), steps.timed(step):
                 store.run(sql("warehouse.billing", step), batch=batch)
         with store.transaction("bench.posted"):

@@ -74,8 +74,9 @@ def _deals(firm: Firm) -> dict[str, Iterable[tuple[Any, ...]]]:
         "core.engagement (engagement_id, opportunity_id, customer_id)": (
             (engagement, f"O{n}", client) for n, engagement, client, _ in of
         ),
-        "core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id)": (
-            (f"K{n}", engagement, ENTITY, kind, "USD", "card") for n, engagement, _, kind in of
+        "core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id, "
+        "tax_treatment)": (
+            (f"K{n}", engagement, ENTITY, kind, "USD", "card", "us_services") for n, engagement, _, kind in of
         ),
         "core.project (project_code, engagement_id, name, customer_id, currency, rate_card_id)": (
             (f"P{n}", engagement, f"Project {n}", client, "USD", "card") for n, engagement, client, _ in of

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Rule = Literal[
     "record", "match", "ownership", "legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card",
-    "resource_demand", "activation", "staffing", "master_data", "time_entry", "expense_entry", "rate", "billing",
+    "resource_demand", "activation", "staffing", "master_data", "time_entry", "expense_entry", "rate", "tax", "billing",
     "metrics", "effect", "account", "tie_out", "shadow", "period", "dispute",
 ]  # fmt: skip
 Mode = Literal["observe", "propose", "post"]
@@ -147,6 +147,12 @@ class Config(Record):
         for rule in self.number_owner:
             if rule.legal_entity_id is not None and rule.legal_entity_id not in ours:
                 raise ValueError(f"number_owner names {rule.legal_entity_id!r}; legal entities: {sorted(ours)}")
+        treatments = set(self.tax_treatments.values())
+        for entity in self.legal_entities:
+            if strange := {rule.treatment for rule in entity.taxes} - treatments:
+                raise ValueError(
+                    f"taxes of {entity.legal_entity_id} name {sorted(strange)}; tax_treatments has {sorted(treatments)}"
+                )
         teams = {route.owner_team for route in self.routing.values()}
         if strangers := set(self.channels) - teams:
             raise ValueError(f"channels names {sorted(strangers)}, who own no exceptions; owner teams: {sorted(teams)}")

@@ -41,7 +41,7 @@ def why_charge(
 ) -> list[str]:
     """Return everything a charge hangs on, the price first."""
     by_source = {"time": _why_time, "expense": _why_expense, "item": _why_item}[row["source"]]
-    found = [_kind(row), *by_source(row, entity), *[_cap(row, cap) for cap in caps], *_split(row)]
+    found = [_kind(row), *by_source(row, entity), *[_cap(row, cap) for cap in caps], *_split(row), *_payer(row)]
     found += _decision(row, names) + _undone(row, changed)
     if row["accounting_on"] and row["accounting_on"] != row["worked_on"]:
         found.append(f"it counts in the books on {row['accounting_on']}: the month of the work was closed")
@@ -53,7 +53,15 @@ def why_charge(
 def _kind(row: Row) -> str:
     terms = f", version {row['terms_version']} of its terms" if row["terms_version"] else ""
     by = str(row["contract_type"]).replace("_", " ")
-    return f"contract {row['contract_id']} bills {by}{terms}; tax treatment {row['tax_treatment'] or 'not said'}"
+    return f"contract {row['contract_id']} bills {by}{terms}; {_tax(row)}"
+
+
+def _tax(row: Row) -> str:
+    said = f"tax treatment {row['tax_said'] or row['tax_treatment'] or 'not said'}"
+    if row["tax_category"] is None:
+        return f"{said}, billed before taxes were kept"
+    why = f": {row['tax_reason']}" if row["tax_reason"] else ""
+    return f"{said}, so category {row['tax_category']} at {row['tax_pct']} %{why}"
 
 
 def _why_time(row: Row, entity: LegalEntity | None) -> list[str]:
@@ -154,6 +162,14 @@ def _split(row: Row) -> list[str]:
     ]
 
 
+def _payer(row: Row) -> list[str]:
+    if row["split_id"] is None:
+        return []
+    agreed = f"agreed on {row['split_agreed_on']} for work from {row['split_from']} on: {row['split_reason']}"
+    rounds = "it takes the residue, since only the others' parts are rounded" if row["takes_residue"] else "rounded"
+    return [f"{row['payer']} pays {plain(row['share_pct'])} %, {rounds}; the payers are {row['shares']}, {agreed}"]
+
+
 def _decision(row: Row, names: Mapping[str, str]) -> list[str]:
     if not row["decided_kind"]:
         return []
@@ -179,6 +195,7 @@ def charge_facts(row: Row) -> dict[str, str]:
         "Line": row["line_key"],
         "Batch": row["batch_id"],
         "Project": f"{row['project_code']} {row['project']}",
+        "Customer": row["payer"],
     }
     if row["payload_hash"]:
         received = moment(row["received_at"])

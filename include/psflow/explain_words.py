@@ -48,6 +48,7 @@ def invoice(head: Row, lines: int) -> str:
     return (
         f"Invoice {head['invoice_key']}{number} to {head['customer']} of {head['invoiced_on']}: "
         f"{money(head['amount'], head['currency'])} without tax, the sum of {lines} line{'s' * (lines != 1)}"
+        f"{_gross(head)}"
     )
 
 
@@ -59,12 +60,26 @@ def why_invoice(head: Row) -> list[str]:
     said = "the contract says no tax treatment"
     if head["tax_treatment"]:
         said = f"tax treatment {head['tax_treatment']}, since the deal says “{head['said_of_tax']}”"
-    if head["total_amount"] is None:
-        return [*found, f"{said}; the ERP works out the tax on its document"]
-    return [
-        *found,
-        f"{said}; the ERP worked out {money(head['total_amount'] - head['untaxed_amount'], head['currency'])}",
-    ]
+    taxes = [tax(each, head["currency"]) for each in head["taxes"] or ()] or ["taxes were not kept yet"]
+    if head["erp_tax_amount"] is not None:
+        taxes.append(f"the ERP worked out {money(head['erp_tax_amount'], head['currency'])} of tax by itself")
+    return [*found, f"{said}, and the customer is in {head['country'] or 'no country that is known'}", *taxes]
+
+
+def _gross(head: Row) -> str:
+    return "" if head["gross_amount"] is None else f"; {money(head['gross_amount'], head['currency'])} with tax"
+
+
+def tax(row: Mapping[str, str | None], currency: str) -> str:
+    """Return one tax of an invoice: category, rate, and why it is none."""
+    taxable, amount = money(row["taxable"] or "0", currency), money(row["tax"] or "0", currency)
+    if row["category"] is None:
+        return f"{taxable} was billed before taxes were kept"
+    if row["reason_code"] is None:
+        return f"tax category {row['category']}: {row['rate_pct']} % of {taxable} is {amount}, rounded once"
+    buyer = f", customer's VAT id {row['buyer_vat_id']}" if row["category"] in ("AE", "K") else ""
+    reason = f"{row['reason']} ({row['reason_code']})" if row["reason"] else row["reason_code"]
+    return f"tax category {row['category']}: none on {taxable}, {reason}{buyer}"
 
 
 def invoice_facts(head: Row) -> dict[str, str]:

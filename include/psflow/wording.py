@@ -12,7 +12,7 @@ _UNSAID = {
     "attributes", "SystemModstamp", "LastModifiedDate", "LastModifiedById", "totalSize", "done",
     "street", "city", "notes", "line_key",
 }  # fmt: skip
-_MONEY = ("amount", "hourly_rate", "day_rate", "unitprice", "cost")
+_MONEY = ("amount", "hourly_rate", "day_rate", "unitprice", "cost", "tax", "taxable")
 
 
 def money(amount: Decimal | str | None, currency: str | None) -> str:
@@ -64,6 +64,6 @@ def _said(key: str, value: Any, currency: str | None) -> str:
     try:
         if key.lower() in _MONEY:
             return money(str(value), currency)
-        return f"{Decimal(value).normalize():f}" if key == "hours" else str(value)
+        return f"{Decimal(value).normalize():f}" if key in ("hours", "rate_pct") else str(value)
     except InvalidOperation:
         return str(value)

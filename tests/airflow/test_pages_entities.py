@@ -52,7 +52,9 @@ def both(firm: Firm, policy: Config) -> Firm:
     """
     firm.config = policy
     firm.start(1)
-    firm.win(2, Legal_Entity__c="Meridian EU")
+    acme = {"Id": "001000000000001", "Name": "Acme", "AccountNumber": "77", "BillingCountry": "GB"}
+    firm.salesforce.load({"Account": [acme]})
+    firm.win(2, Legal_Entity__c="Meridian EU", Tax_Treatment__c="UK export")
     (run,) = firm.sync()["start"]
     firm.activate(**run)
     firm.log(1)

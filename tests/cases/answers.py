@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from psflow.contracts import Period
+from pydantic import ValidationError
+
+from psflow.contracts import Period, TaxRule
 from psflow.contracts.terms import MilestoneLine, MilestoneTerms, RetainerTerms
 from psflow.rules import milestone, retainer
 from psflow.rules.split import shares
-from psflow.rules.tax import TaxedLine, document_tax, mirrored, missing
 from tests.cases import behaviour
 from tests.cases.office import Office
 
@@ -263,30 +264,61 @@ def increments(office: Office, case: Case) -> Answer:
 
 
 def taxes(office: Office, case: Case) -> Answer:
-    """Lines rounded, then one tax a category; a credit mirrors it."""
-    given, tie = case["inputs"], case["inputs"]["rounding"]
+    """Each document is a project's invoice, each of its lines an expense on a day of its own, each day has its tax."""
+    given = case["inputs"]
     a, b, c, d = given["A"], given["B"], given["C"], given["D"]
-    one = Decimal(1)
-    document = {
-        "A": [
-            TaxedLine(Decimal(a["qty"]), Decimal(a["price"]), "S", Decimal(a["vat_pct"]), Decimal(a["discount_pct"]))
-        ],
-        "B": [TaxedLine(one, Decimal(b["price"]), "S", Decimal(b["vat_pct"]))] * b["lines"],
-        "C": [TaxedLine(one, Decimal(r["net"]), r["cat"], Decimal(r["pct"])) for r in c],
-        "D": [TaxedLine(one, Decimal(d["net"]), "S", Decimal(d["pct"]))],
-    }
-    made = {key: document_tax(lines, "EUR", tie) for key, lines in document.items()}
-    says: dict[str, Any] = {key: {"net": t.net, "tax": t.tax, "gross": t.gross} for key, t in made.items()}
-    for part in made["C"].categories:
-        says["C"] |= {f"{part.category}_taxable": part.taxable, f"{part.category}_tax": part.tax}
-    asked = missing(made["C"], None)
-    for category in {r["cat"] for r in c}:
-        mine = [m for m in asked if m.startswith(f"category {category}:")]
-        wants = {"exemption reason": "reason", "customer VAT id": "VAT"}
-        says["C"][f"{category}_requires"] = " + ".join(w for w, word in wants.items() if any(word in m for m in mine))
-    says["D"]["credit_tax"] = mirrored(made["D"]).tax
+    net = Decimal(a["qty"]) * Decimal(a["price"]) * (1 - Decimal(a["discount_pct"]) / 100)
+    documents = {
+        "A": [(net, "S", a["vat_pct"])], "B": [(Decimal(b["price"]), "S", b["vat_pct"])] * b["lines"],
+        "C": [(Decimal(r["net"]), r["cat"], r["pct"]) for r in c], "D": [(Decimal(d["net"]), "S", d["pct"])],
+    }  # fmt: skip
+    rules, on = list[dict[str, Any]](), DAY
+    for document, lines in documents.items():
+        office.contract(document, document)
+        for number, (amount, category, pct) in enumerate(lines):
+            office.spend(f"{document}{number}", f"P-{document}", on, amount)
+            rules.append(_rule(category, pct) | {"valid_from": on, "valid_to": on})
+            on += dt.timedelta(1)
+    office.taxed(*rules, rounding=given["rounding"])
+    office.bill(TODAY)
+    (asked,) = office.store.rows("select project_code, field from ops.exceptions join core.project "
+                                 "on project_code = record_id where rule = 'tax'")  # fmt: skip
+    office.run("update core.customer set vat_id = 'DE811569869'")
+    office.bill(TODAY)
+    says = {name: _taxed(office, name) for name in documents}
+    for category, pct in {(r["cat"], r["pct"]) for r in c}:
+        wants = [] if _is_whole(_rule(category, pct) | {"reason_code": None}) else ["exemption reason"]
+        wants += ["customer VAT id"] if asked == {"project_code": "P-C", "field": "vat_id"} and category == "AE" else []
+        says["C"][f"{category}_requires"] = " + ".join(wants)
+    office.adjust("credit", "expense:D0", TODAY)
+    office.bill(TODAY)
+    says["D"]["credit_tax"] = office.store.value(
+        "select tax_amount from billing.invoice where project_code = 'P-D' and amount < 0"
+    )
     named = {f"{k}_{what}": v for k, answer in says.items() for what, v in answer.items()}
     return Answer(says, named)
+
+
+def _rule(category: str, pct: str) -> dict[str, Any]:
+    why = None if category in ("S", "Z") else f"VATEX-EU-{category}"
+    return {"category": category, "rate_pct": pct, "reason_code": why, "treatment": "us_services", "erp_tax": "tax"}
+
+
+def _is_whole(rule: dict[str, Any]) -> bool:
+    try:
+        TaxRule(**rule)
+    except ValidationError:
+        return False
+    return True
+
+
+def _taxed(office: Office, document: str) -> dict[str, Any]:
+    found = office.store.rows(
+        "select * from billing.invoice join billing.invoice_tax using (invoice_key) where project_code = %(p)s",
+        p=f"P-{document}",
+    )
+    head = {"net": found[0]["amount"], "tax": found[0]["tax_amount"], "gross": found[0]["gross_amount"]}
+    return head | {f"{r['category']}_{what}": r[what] for r in found for what in ("taxable", "tax")}
 
 
 # corrections
@@ -298,6 +330,7 @@ def edit_after_invoice(office: Office, case: Case) -> Answer:
     on, closed = dt.date.fromisoformat(entry["service_date"]), dt.date.fromisoformat(given["closed_through"])
     project = office.contract("K")
     office.person("A")
+    office.taxed({"category": "S", "rate_pct": given["tax_pct"]})
     office.rate("R", entry["rate_invoiced"], role="Consultant")
     office.work(entry["id"], project, on, entry["hours_invoiced"], person="A")
     before = office.bill(Period(name=f"{on:%Y-%m}").end)
@@ -308,12 +341,16 @@ def edit_after_invoice(office: Office, case: Case) -> Answer:
     lines = office.look(dt.date.fromisoformat(given["detected_on"]))
     reversal, replacement = (next(r for r in lines if r["kind"] == kind) for kind in ("reversal", "charge"))
     net = reversal["amount"] + replacement["amount"]
-    tax = document_tax([TaxedLine(Decimal(1), net, "S", Decimal(given["tax_pct"]))], "USD")
+    assert reversal["tax_id"] == replacement["tax_id"]
+    tax = office.store.value(
+        "select billing.tax_on(%(net)s, rate_pct, 'USD', rounding) from billing.tax where tax_id = %(id)s",
+        net=net, id=replacement["tax_id"],
+    )  # fmt: skip
     (stands,) = office.store.rows("select * from billing.charge")
     says = {
         "reversal": {"hours": hours(reversal["minutes"]), "net": reversal["amount"]},
         "replacement": {"hours": hours(replacement["minutes"]), "net": replacement["amount"]},
-        "net": net, "tax": tax.tax, "gross": tax.gross, "accounting_date": replacement["accounting_on"],
+        "net": net, "tax": tax, "gross": net + tax, "accounting_date": replacement["accounting_on"],
         "service_date": replacement["worked_on"], "document": "credit" if net < 0 else "invoice", "cost_edit": cost,
     }  # fmt: skip
     kept = stands == before[0]

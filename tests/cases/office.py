@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from psflow.config import Config
-from psflow.contracts import Period
+from psflow.contracts import Period, TaxRule
 from psflow.flows import billing, billing_adjustment, billing_difference, billing_posting
 from psflow.store.connection import Row, Store
 from tests.flows.conftest import Firm, Ledger, PassGate
@@ -72,13 +72,21 @@ class Office:
             "won as (insert into core.engagement (engagement_id, opportunity_id, customer_id) "
             "select 'E-' || %(id)s, opportunity_id, %(customer)s from deal returning engagement_id), "
             "signed as (insert into core.contract (contract_id, engagement_id, legal_entity_id, contract_type, "
-            "currency, rate_card_id) select %(id)s, engagement_id, %(entity)s, %(kind)s, %(currency)s, 'card' from won "
+            "currency, rate_card_id, tax_treatment) select %(id)s, engagement_id, %(entity)s, %(kind)s, %(currency)s, "
+            "'card', 'us_services' from won "
             "returning engagement_id) "
             "insert into core.project (project_code, engagement_id, name, customer_id, currency, rate_card_id) "
             "select 'P-' || %(id)s, engagement_id, %(id)s, %(customer)s, %(currency)s, 'card' from signed",
             id=contract, customer=customer, entity=ENTITY, kind=kind, currency=currency,
         )  # fmt: skip
         return f"P-{contract}"
+
+    def taxed(self, *rules: dict[str, Any], rounding: Any = "half_up") -> None:
+        """The company's work is taxed like this from now on."""
+        plain = {"treatment": "us_services", "erp_tax": "tax"}
+        taxes = tuple(TaxRule(**(plain | rule)) for rule in rules)
+        self.entity = self.entity.model_copy(update={"taxes": taxes, "tax_rounding": rounding})
+        self.config = self.config.model_copy(update={"legal_entities": (self.entity,)})
 
     def rate(self, rate_id: str, rate: str, level: str = "standard", scope: str = "*", **more: Any) -> None:
         row = {"role": None, "person": None, "region": None, "from": LONG_AGO, "to": None, "currency": "USD"} | more

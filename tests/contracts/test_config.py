@@ -94,6 +94,28 @@ def test_only_people_of_its_legal_entity_may_answer_for_a_batch(tmp_path: Path) 
     assert [p.airflow_user for p in loaded.people_who_may("submit", "MER-US")] == ["fiona"], "none said: all"
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("rate_pct: 19", "rate_pct: 0", "legal_entities.1.taxes.0: category S takes a rate above 0"),
+        ("reason_code: VATEX-EU-AE, ", "", "legal_entities.1.taxes.1: category AE takes a reason_code"),
+        ("category: AE", "category: RC", "legal_entities.1.taxes.1.category: Input should be 'S', 'Z', 'AE', "),
+    ],
+)
+def test_a_tax_that_cannot_be_posted_is_named_with_its_place(tmp_path: Path, was: str, becomes: str, says: str) -> None:
+    text = GOOD.replace(was, becomes)
+    line = next(n for n, row in enumerate(GOOD.splitlines(), 1) if was in row)
+    said = refused(tmp_path, text)
+    assert f"psflow.yaml:{line}:" in said and says in said
+
+
+def test_two_taxes_of_one_buyer_and_a_treatment_nobody_maps_are_refused(tmp_path: Path) -> None:
+    twice = GOOD.replace("treatment: eu_reverse_charge, countries: [AT,", "treatment: german_vat, countries: [DE,")
+    assert "legal_entities.1: taxes 1 and 2 both fit; end one, or part their countries" in refused(tmp_path, twice)
+    unknown = GOOD.replace("German VAT: german_vat", "German VAT: vat")
+    assert "taxes of MER-EU name ['german_vat']; tax_treatments has" in refused(tmp_path, unknown)
+
+
 def test_every_defect_is_told_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("currency: USD", "currency: usd").replace("may: [submit]", "may: [post]")
     assert len(refused(tmp_path, text).splitlines()) == 2

@@ -126,12 +126,14 @@ def document(number: str, kept: dict[str, Any]) -> ErpInvoice:
     amounts = [(line["line_key"], Decimal(line["amount"])) for line in kept["lines"] + kept["expenses"]]
     total = sum((amount for _, amount in amounts), Decimal())
     posted, move = kept["state"] == "posted", f"m{number}"
+    tax = sum((Decimal(each["tax"]) for each in kept.get("taxes", ())), Decimal())
     ledger = (
         LedgerLine(f"{number}-r", move, "revenue", Decimal(), total, None),
-        LedgerLine(f"{number}-a", move, "receivable", total, Decimal(), None),
+        LedgerLine(f"{number}-a", move, "receivable", total + tax, Decimal(), None),
     )
     return ErpInvoice(
-        number, kept["invoice_key"], f"INV-{number}" if posted else None, kept["state"], kept["currency"], total, total,
+        number, kept["invoice_key"], f"INV-{number}" if posted else None, kept["state"], kept["currency"], total, tax,
+        total + tax,
         move if posted else None,
         tuple(ErpInvoiceLine(f"{number}-{key}", key, Decimal(1), amount, amount) for key, amount in amounts),
         ledger if posted else (),

@@ -104,6 +104,11 @@ _ORDER = (
     "insert into billing.purchase_order (order_id, contract_id, number, valid_from, is_required, cap_id) "
     "select 'X', contract_id, 'X', '2026-10-01', true, 'X' from core.contract limit 1",
 )
+_SPLIT = (
+    "insert into core.split (contract_id, valid_from, agreed_on, reason) "
+    "select contract_id, '2026-10-01', '2026-10-01', 'x' from core.contract limit 1"
+)
+_SHARE = "insert into core.split_share select split_id, customer_id, {pct}, true from core.split, core.customer limit 1"
 LEDGERS = {
     "too_much_disputed": last(
         "no more is disputed than there is", "drop trigger guard on billing.dispute", says(_DISPUTED.format(more=1))
@@ -139,6 +144,28 @@ LEDGERS = {
         "a purchase order pays up to its amount",
         "drop trigger guard_order on billing.charge",
         bill_again("'X.1'", *_ORDER, seq="77", order_id="'X'"),
+    ),
+    "payers_short": last(
+        "payers pay all of it",
+        "drop trigger guard_split on core.split_share",
+        says(_SPLIT, _SHARE.format(pct=60)),
+    ),
+    "payer_who_did_not_agree": last(
+        "a charge is of who agreed to pay",
+        "drop trigger guard_split on billing.charge",
+        bill_again(
+            "'X.1'",
+            _SPLIT,
+            _SHARE.format(pct=100),
+            seq="77",
+            payer_id="'nobody'",
+            split_id="(select max(split_id) from core.split)",
+        ),
+    ),
+    "split_is_rewritten": last(
+        "what was agreed on payers stays",
+        granted("update", "core.split_share"),
+        says(_SPLIT, _SHARE.format(pct=100), "update core.split_share set share_pct = 50"),
     ),
     "unsealed_numbers": last(
         "a seal is a MAC",

@@ -29,8 +29,8 @@ POSTGRES = {
         ),
     ),
     "one_invoice_a_project": last(
-        "one invoice a batch and project",
-        dropped("billing.invoice", "invoice_batch_id_project_code_key"),
+        "one invoice a batch, project and payer",
+        dropped("billing.invoice", "invoice_once"),
         copies("billing.invoice", invoice_key="'X-1'"),
         _PLAN,
     ),

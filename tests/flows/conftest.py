@@ -112,9 +112,11 @@ def _document(number: str, document: dict[str, Any]) -> ErpInvoice:
     amounts = [(line["line_key"], Decimal(line["amount"])) for line in document["lines"] + document["expenses"]]
     total = sum((amount for _, amount in amounts), Decimal())
     lines = tuple(ErpInvoiceLine(f"{number}-{key}", key, Decimal(1), amount, amount) for key, amount in amounts)
+    tax = sum((Decimal(each["tax"]) for each in document.get("taxes", ())), Decimal())
     ledger = (
         LedgerLine(f"{number}-r", f"m{number}", "revenue", Decimal(), total, None),
-        LedgerLine(f"{number}-a", f"m{number}", "receivable", total, Decimal(), None),
+        LedgerLine(f"{number}-t", f"m{number}", "other", Decimal(), tax, None),
+        LedgerLine(f"{number}-a", f"m{number}", "receivable", total + tax, Decimal(), None),
     )
     posted = document["state"] == "posted"
     return ErpInvoice(
@@ -124,7 +126,8 @@ def _document(number: str, document: dict[str, Any]) -> ErpInvoice:
         document["state"],
         document["currency"],
         total,
-        total,
+        tax,
+        total + tax,
         f"m{number}" if posted else None,
         lines,
         ledger if posted else (),

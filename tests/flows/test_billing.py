@@ -60,7 +60,7 @@ def test_hours_become_a_posted_invoice_at_the_rate_of_their_work_date(working: F
         ("1.5000", "180.5000"),
         ("1.5000", "200.0000"),
     ]
-    assert tied(working) == {"comparisons": 2 + 2 + 2 + 1 + 1 + 1, "breaks": 0}
+    assert tied(working) == {"comparisons": 2 + 2 + 2 + 3 + 2, "breaks": 0}
 
 
 def test_three_times_twenty_minutes_is_one_hour_and_no_cent_is_lost(working: Firm) -> None:
@@ -378,7 +378,7 @@ def test_a_draft_edited_after_it_was_read_back_is_not_posted(working: Firm) -> N
     working.erp.documents["1"]["lines"][0]["amount"] = "999.00"
     with pytest.raises(Rejected, match="0 of 1 invoices"):
         billing_posting.post(*run)
-    assert working.erp.documents["1"]["state"] == "draft" and len(working.exceptions("billing")) == 2
+    assert working.erp.documents["1"]["state"] == "draft" and len(working.exceptions("billing")) == 3
     working.erp.documents["1"]["lines"][0]["amount"] = "180.500"
     assert billing_posting.post(*run) == {"posted": 1} and working.exceptions() == []
 
@@ -469,7 +469,7 @@ def test_a_draft_that_says_another_amount_is_not_posted(working: Firm) -> None:
     assert billing_posting.read_back(*run)["differ"] == 1
     with pytest.raises(Rejected, match="0 of 1 invoices"):
         billing_posting.post(*run)
-    assert [e["field"] for e in working.exceptions("billing")] == ["amount", "line MER-US.2026-10.1.P-1001.1"]
+    assert [e["field"] for e in working.exceptions("billing")] == ["amount", "line MER-US.2026-10.1.P-1001.1", "total"]
     assert working.erp.documents["1"]["state"] == "draft"
 
 
@@ -479,7 +479,7 @@ def test_a_document_changed_in_the_erp_is_a_break_and_an_exception(working: Firm
     working.bill()
     assert tied(working)["breaks"] == 0
     working.erp.documents["1"]["lines"][0]["amount"] = "200.00"
-    assert tied(working)["breaks"] == 2  # its line, its total
+    assert tied(working)["breaks"] == 3  # its line, its total without and with tax
     assert {e["owner_team"] for e in working.exceptions("tie_out")} == {"finance"}
     working.erp.documents["1"]["lines"][0]["amount"] = "180.500"
     assert tied(working)["breaks"] == 0 and working.exceptions("tie_out") == []

@@ -17,7 +17,7 @@ from psflow.config import Config
 from psflow.contracts import Period
 from psflow.flows import billing, billing_adjustment
 from psflow.store.connection import Store, sql
-from tests.flows.billing_oracle import Book, Entry, worth
+from tests.flows.billing_oracle import OWN, Book, Entry, Split, worth
 from tests.flows.conftest import ENTITY, PassGate
 
 PROJECTS, ROUNDS = 60, 8
@@ -37,6 +37,7 @@ class World:
     chance: random.Random
     books: dict[str, Book] = field(default_factory=dict)
     versions: list[dict[str, Any]] = field(default_factory=list)
+    batch: str | None = None
 
     def __post_init__(self) -> None:
         entity = self.config.legal_entity(ENTITY).model_copy(update={"billing_starts_on": None})
@@ -57,6 +58,21 @@ class World:
                 self.store.run(_RATE, id=f"{contract}{role}", contract=contract, role=role, rate=rate)
             if limit is not None:
                 self.store.run(_CAP, contract=contract, limit=limit)
+        if self.chance.random() < 0.4:
+            self.agree_on_payers(contract, FIRST)
+
+    def agree_on_payers(self, contract: str, since: dt.date) -> None:
+        """Up to three customers pay from a day on; one of them takes the residue."""
+        payers = self.chance.sample((OWN, "D", "E"), self.chance.randrange(1, 4))
+        cuts = sorted(self.chance.sample(range(1, 1_000_000), len(payers) - 1))
+        parts = [Decimal(b - a) / 10_000 for a, b in itertools.pairwise((0, *cuts, 1_000_000))]
+        split = Split(since, dict(zip(payers, parts, strict=True)), self.chance.choice(payers))
+        self.books[contract].splits.append(split)
+        with self.store.transaction("world"):
+            self.store.run(
+                _SPLIT, contract=contract, since=since, payers=payers, parts=parts,
+                residues=[payer == split.residue for payer in payers],
+            )  # fmt: skip
 
     # what people do
 
@@ -97,9 +113,11 @@ class World:
             return
         billed = sum((c.minutes for c in live), Decimal())
         if live and self.chance.random() < 0.6 and billed == int(billed):
-            part = self.chance.randrange(1, int(billed) + 1)
-            self._adjust("credit", key, Decimal(part))
-            book.credits[key] = Decimal(part)
+            payer = self.chance.choice((None, live[-1].payer if live[-1].split else None))
+            there = sum(c.minutes for c in live if payer in (None, c.payer))
+            part = min(Decimal(self.chance.randrange(1, int(billed) + 1)), Decimal(there))
+            self._adjust("credit", key, part, payer)
+            book.credits[key] = part, payer
         elif not live and not entry.lost:
             part = self.chance.randrange(1, entry.minutes + 1)
             rate = book.rates[entry.role]
@@ -107,9 +125,9 @@ class World:
             entry.written_off += part
             entry.lost += worth(entry.minutes, rate) - worth(entry.minutes - part, rate)
 
-    def _adjust(self, kind: Any, key: str, part: Decimal) -> None:
+    def _adjust(self, kind: Any, key: str, part: Decimal, payer: str | None = None) -> None:
         self.send()
-        said = billing_adjustment.Adjustment(kind, key, part, LAST, "agreed", "P-201", "P-102")
+        said = billing_adjustment.Adjustment(kind, key, part, LAST, "agreed", "P-201", "P-102", payer)
         billing_adjustment.adjust(self.store, self.entity, said)
 
     def _write(self, contract: str, entry: Entry) -> None:
@@ -131,7 +149,7 @@ class World:
         """Freeze, judge, approve and keep a batch as charges, without an ERP; return the number of its lines."""
         self.send()
         period = _Until(name=f"{until:%Y-%m}", day=until)
-        batch = billing.freeze(self.store, self.config, ENTITY, period, until, since)
+        batch = self.batch = billing.freeze(self.store, self.config, ENTITY, period, until, since)
         if batch is None:
             return 0
         shown = str(billing.check(self.store, self.config, PassGate(), batch)["content_hash"])
@@ -144,11 +162,27 @@ class World:
             self.store.run("update billing.batch set state = 'posted' where batch_id = %(b)s", b=batch)
         return lines
 
+    def cancel(self) -> None:
+        """Somebody cancels drafts of the batch in the ERP: of one payer each."""
+        for contract, book in self.books.items():
+            payer = self.chance.choice((OWN, OWN, "D", "E"))
+            if self.batch and self.chance.random() < 0.15 and book.cancel(payer):
+                with self.store.transaction("world"):
+                    self.store.run(_CANCEL, batch=self.batch, project=f"P-{contract}", payer=payer)
+
     def ledger(self) -> dict[str, list[tuple[Any, ...]]]:
         found = defaultdict(list)
-        for row in self.store.rows("select * from billing.charge order by entry_key, version, seq, kind"):
+        for row in self.store.rows("select * from billing.counted_charge order by entry_key, version, seq, kind"):
             found[row["project_code"].removeprefix("P-")].append(
-                (row["entry_key"], row["version"], row["seq"], row["kind"], row["billed_minutes"], row["amount"])
+                (
+                    row["entry_key"],
+                    row["version"],
+                    row["seq"],
+                    row["kind"],
+                    row["payer_id"] or OWN,
+                    row["billed_minutes"],
+                    row["amount"],
+                )
             )
         return found
 
@@ -165,14 +199,15 @@ class _Until(Period):
 
 _SET_UP = (
     "insert into core.rate_card values ('card', 'Card', 'USD')",
-    "insert into core.customer (customer_id, name) values ('C', 'Customer')",
+    "insert into core.customer (customer_id, name) values ('C', 'Customer'), ('D', 'Second'), ('E', 'Third')",
     "insert into core.time_load (entries) values (1)",
     "insert into core.opportunity (opportunity_id, account_id, name, is_won, is_closed, modified_at) "
     "select 'K' || n, 'A', 'Deal', true, true, now() from generate_series(1, %(projects)s) n",
     "insert into core.engagement (engagement_id, opportunity_id, customer_id) "
     "select opportunity_id, opportunity_id, 'C' from core.opportunity",
-    "insert into core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id) "
-    "select engagement_id, engagement_id, %(entity)s, 'time_and_materials', 'USD', 'card' from core.engagement",
+    "insert into core.contract (contract_id, engagement_id, legal_entity_id, contract_type, currency, rate_card_id, "
+    "tax_treatment) select engagement_id, engagement_id, %(entity)s, 'time_and_materials', 'USD', 'card', "
+    "'us_services' from core.engagement",
     "insert into core.project (project_code, engagement_id, name, customer_id, currency, rate_card_id) "
     "select 'P-' || engagement_id, engagement_id, 'Project', 'C', 'USD', 'card' from core.engagement",
 )
@@ -183,6 +218,15 @@ _RATE = (
 _CAP = (
     "insert into billing.cap (cap_id, level, scope_id, limit_amount, currency) "
     "values (%(contract)s, 'contract', %(contract)s, %(limit)s, 'USD')"
+)
+_SPLIT = (
+    "with split as (insert into core.split (contract_id, valid_from, agreed_on, reason) "
+    "values (%(contract)s, %(since)s, %(since)s, 'agreed') returning split_id) insert into core.split_share "
+    "select split_id, share.* from split, unnest(%(payers)s::text[], %(parts)s::numeric[], %(residues)s::bool[]) share"
+)
+_CANCEL = (
+    "insert into billing.void_invoice (invoice_key, erp_invoice_id) select invoice_key, 'x' from billing.invoice "
+    "where (batch_id, project_code, coalesce(payer_id, 'C')) = (%(batch)s, %(project)s, %(payer)s)"
 )
 _VERSION = (
     "insert into core.time_entry (time_entry_id, version, load_id, worked_on, minutes, is_billable, is_approved, "
@@ -209,6 +253,13 @@ def reprice(world: World) -> None:
                     )  # fmt: skip
 
 
+def agree_anew(world: World) -> None:
+    """Some contracts get other payers from some day on; what was billed stays split as it was."""
+    for contract, book in world.books.items():
+        if book.splits and world.chance.random() < 0.3:
+            world.agree_on_payers(contract, FIRST + dt.timedelta(world.chance.randrange(0, 85)))
+
+
 def raise_caps(world: World) -> None:
     for contract, book in world.books.items():
         if book.limit is not None and world.chance.random() < 0.3:
@@ -229,13 +280,16 @@ def test_the_ledger_of_every_history_is_what_plain_loops_come_to(store: Store, c
         since, until = world.chance.choice(((since, until), (dt.date.min, until), (dt.date.min, LAST)))
         world.bill(until, None if since == dt.date.min else since)
         for book in world.books.values():
+            book.last = [], []
             book.bill(until, since)
+        world.cancel()
         ledger = world.ledger()
         for contract, book in world.books.items():
             assert ledger[contract] == sorted(book.lines, key=lambda line: line[:4]), f"seed {seed}, {contract}"
-            assert book.limit is None or sum(line[5] for line in book.lines) <= book.limit
+            assert book.limit is None or sum(line[-1] for line in book.lines) <= book.limit
         reprice(world)
         raise_caps(world)
+        agree_anew(world)
 
 
 @pytest.mark.parametrize("seed", range(100, 100 + max(SEEDS // 2, 1)))

@@ -32,7 +32,7 @@ def tied(firm: Firm) -> list[dict[str, Any]]:
     reconciliation.read_erp(firm.store, firm.erp)
     assert reconciliation.tie_out(firm.store, firm.config)["breaks"] == 0
     return firm.store.rows(
-        "select status, difference, disputed, explained from finance.invoice_tie_out where step like '4%%'"
+        "select status, difference, disputed, explained from finance.invoice_tie_out where step like '4 invoices%%'"
     )
 
 

@@ -117,8 +117,9 @@ def test_money_has_its_currency_and_nothing_is_raw_json(firm: Firm) -> None:
     (change,) = [row for row in rows if row["what"] == "deal changed"]
     assert (change["was"], change["became"]) == ("Amount 50,000.00 USD", "Amount 60,000.00 USD")
     (draft,) = [row for row in rows if row["says"] == "draft invoice"]
-    assert "expenses amount 100.55 USD, category Travel" in draft["became"]
-    assert "lines role Consultant, hours 1, amount 180.50 USD, hourly rate 180.50 USD" in draft["became"]
+    assert "expenses amount 100.55 USD, erp tax No sales tax, category Travel" in draft["became"]
+    assert "lines role Consultant, hours 1, amount 180.50 USD, erp tax No sales tax, hourly" in draft["became"]
+    assert "taxes tax 0.00 USD, reason Not subject to sales tax, taxable 281.05 USD, category O" in draft["became"]
     assert not [row for row in rows if "{" in f"{row['was']}{row['became']}" or "[" in f"{row['was']}{row['became']}"]
 
 

@@ -26,7 +26,6 @@ from psflow.contracts.terms import (
 from psflow.rules import cost_plus, fixed_fee, milestone, retainer, subscription
 from psflow.rules.milestone import Acceptance
 from psflow.rules.split import round_money, shares
-from psflow.rules.tax import TaxedLine, document_tax, mirrored, missing
 
 MONEY = st.decimals("0.01", "1000000", places=2)
 WEIGHTS = st.lists(st.decimals("0.01", "100", places=2), min_size=1, max_size=8)
@@ -237,47 +236,6 @@ def test_a_percentage_fee_moves_with_cost_and_a_fixed_one_does_not() -> None:
 def test_cost_plus_has_one_kind_of_fee() -> None:
     with pytest.raises(ValidationError, match="give one of the two"):
         CostPlusTerms(fee_pct=8, fixed_fee=100)
-
-
-# tax
-
-LINES = st.lists(
-    st.builds(
-        TaxedLine, quantity=st.decimals("0.01", "100", places=2), price=MONEY,
-        category=st.just("S"), rate_pct=st.sampled_from((Decimal(5), Decimal("5.5"), Decimal(20), Decimal(22))),
-    ),
-    min_size=1, max_size=8,
-)  # fmt: skip
-
-
-@given(lines=LINES, currency=CURRENCY)
-def test_tax_is_one_amount_a_rate_on_the_sum_of_rounded_lines_and_a_credit_mirrors_it(
-    lines: list[TaxedLine], currency: str
-) -> None:
-    made = document_tax(lines, currency)
-    for rate in {line.rate_pct for line in lines}:
-        taxable = sum(round_money(i.quantity * i.price, currency) for i in lines if i.rate_pct == rate)
-        (category,) = [c for c in made.categories if c.rate_pct == rate]
-        assert (category.taxable, category.tax) == (taxable, round_money(taxable * rate / 100, currency))
-    assert made.gross == made.net + made.tax and made.tax == sum(c.tax for c in made.categories)
-    credited = mirrored(made)
-    assert (credited.net, credited.tax, credited.gross) == (-made.net, -made.tax, -made.gross)
-    below = document_tax([TaxedLine(-i.quantity, i.price, i.category, i.rate_pct) for i in lines], currency)
-    assert below == credited
-
-
-def test_a_reverse_charge_needs_its_reason_the_buyers_id_and_no_tax() -> None:
-    line = TaxedLine(ONE, Decimal(500), "AE", Decimal(20))
-    assert len(missing(document_tax([line], "EUR"), None)) == 3
-    right = TaxedLine(ONE, Decimal(500), "AE", Decimal(0), reason_code="VATEX-EU-AE")
-    assert missing(document_tax([right], "EUR"), "DE811569869") == []
-
-
-def test_a_tie_goes_where_the_firm_says() -> None:
-    line = TaxedLine(ONE, Decimal("102.50"), "S", Decimal(5))
-    assert [document_tax([line], "EUR", tie).tax for tie in ("half_up", "half_even")] == [
-        Decimal("5.13"), Decimal("5.12"),
-    ]  # fmt: skip
 
 
 def test_months_follow_each_other() -> None:

@@ -36,6 +36,7 @@ def document(number: str = "1", amount: str = "480.00", **fields: Any) -> ErpInv
         "state": "draft",
         "currency": "USD",
         "untaxed_amount": Decimal(amount),
+        "tax_amount": Decimal(),
         "total_amount": Decimal(amount),
         "erp_move_id": None,
         "lines": (line,),

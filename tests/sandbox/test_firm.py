@@ -232,7 +232,8 @@ def test_approved_work_is_invoiced_waiting_unbilled_or_without_a_price(plan: Fir
         worth[deal] += fee  # type: ignore[assignment]
     assert {deal: posted[deal] + result.unbilled.get(deal, Decimal()) for deal in worth} == worth
     assert result.unrated == (plan.story.no_rate,)
-    assert sum(made.expense_charges for made in result.billed.values()) == len(costs)
+    shared = sum(expense.deal == deals.SHARED for expense in costs)
+    assert sum(made.expense_charges for made in result.billed.values()) == len(costs) + shared
 
 
 def test_two_milestones_are_billed_and_a_retainer_carries_its_hours_for_a_month(plan: Firm) -> None:
@@ -243,6 +244,16 @@ def test_two_milestones_are_billed_and_a_retainer_carries_its_hours_for_a_month(
     fees = [amount for (deal, part), (_, amount) in billed.items() if deal == deals.RETAINER and part.endswith("fee")]
     over = sum(amount for (deal, part), (_, amount) in billed.items() if part.endswith("overage"))
     assert fees == [agreed.FEE] * 2 and over / agreed.OVERAGE_RATE * 60 >= minutes - 2 * said.included_hours * 60 > 0
+
+
+def test_two_customers_share_a_deal_and_an_odd_cent_is_the_residue_payers(plan: Firm) -> None:
+    us = {run.period: made for run, made in meridian.expected().billed.items() if made.other_payer}
+    assert us.keys() == {"2026-09", "2026-10"}
+    for made in us.values():
+        whole = made.by_deal[deals.SHARED]
+        assert made.other_payer != whole * agreed.OTHER_PCT / 100  # rounded charge by charge, not once
+        assert abs(made.other_payer - whole * agreed.OTHER_PCT / 100) < made.charges * Decimal("0.005")
+    assert agreed.other_part(Decimal("75.21")) == Decimal("30.08")
 
 
 def test_openings_and_revenue_agree_on_every_month_before_the_first_day(plan: Firm) -> None:

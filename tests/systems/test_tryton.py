@@ -249,7 +249,8 @@ def test_what_a_posted_document_still_owes_comes_back(erp: Tryton, customer: str
 def test_a_paid_document_owes_nothing_since_a_day() -> None:
     head = {
         "id": 1, "reference": "r", "number": "1", "state": "paid", "currency": 1, "currency.": {"code": "USD"},
-        "company.": {"currency": 1}, "untaxed_amount": Decimal(9), "total_amount": Decimal(9), "move": None,
+        "company.": {"currency": 1}, "untaxed_amount": Decimal(9), "tax_amount": Decimal(0),
+        "total_amount": Decimal(9), "move": None,
         "amount_to_pay": None, "reconciled": dt.date(2026, 11, 20),
     }  # fmt: skip
     paid = mapping.erp_invoice(head, [], [])

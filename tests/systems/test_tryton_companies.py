@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from decimal import Decimal
+import random
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,54 @@ def test_another_dump_is_kept_when_the_books_or_the_rates_change(
     monkeypatch.setattr(module, "__file__", str(changed))
     assert kept.exists()
     assert tryton_server._dump != kept
+
+
+# taxes
+
+
+def taxed(buyer: str, amounts: list[tuple[Decimal, str]]) -> Any:
+    lines = [
+        {"line_key": f"{n}", "role": "Partner", "hours": f"{amount / 100:.2f}", "hourly_rate": "100.03"}
+        | {"amount": f"{amount}", "erp_tax": tax}
+        for n, (amount, tax) in enumerate(amounts)
+    ]
+    fields = {"invoice_key": f"I-companies-{next(NUMBER)}", "project_code": "P-1", "customer_ref": buyer}
+    return effect("draft_invoice", fields | {"currency": "EUR", "invoiced_on": DATE, "lines": lines})
+
+
+def vat(amounts: list[tuple[Decimal, str]]) -> Decimal:
+    net = sum((amount for amount, tax in amounts if tax == "USt 19 %"), Decimal())
+    return (net * 19 / 100).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+
+
+def test_the_erp_works_out_the_tax_we_do_on_the_sum_of_our_nets_and_mirrors_it(eu: Tryton) -> None:
+    chance, buyer = random.Random(19), customer(eu)
+    for _ in range(12):
+        amounts = [
+            (Decimal(chance.randrange(-9000, 20000)) / 100, chance.choice(("USt 19 %", "USt 19 %", "Reverse charge")))
+            for _ in range(chance.randrange(1, 7))
+        ]
+        made = []
+        for sign in (1, -1):
+            wanted = taxed(buyer, [(sign * amount, tax) for amount, tax in amounts])
+            eu.perform(wanted)
+            made += eu.invoices([wanted.payload["invoice_key"]])
+        net = sum(amount for amount, _ in amounts)
+        assert [(d.untaxed_amount, d.tax_amount) for d in made] == [(net, vat(amounts)), (-net, -vat(amounts))], amounts
+        assert all(d.total_amount == d.untaxed_amount + d.tax_amount for d in made)
+
+
+def test_a_posted_tax_is_owed_beside_the_revenue_and_a_line_without_one_has_none(eu: Tryton) -> None:
+    wanted = taxed(customer(eu), [(Decimal("100.50"), "USt 19 %"), (Decimal("50.00"), "Reverse charge")])
+    eu.perform(posting(wanted, eu.perform(wanted)))
+    (found,) = eu.invoices([wanted.payload["invoice_key"]])
+    assert (found.state, found.untaxed_amount, found.tax_amount) == ("posted", Decimal("150.50"), Decimal("19.10"))
+    sums = {
+        kind: sum(e.credit - e.debit for e in found.ledger if e.account_kind == kind) for kind in ("revenue", "other")
+    }
+    assert sums == {"revenue": Decimal("150.50"), "other": Decimal("19.10")}
+
+
+def test_a_tax_the_company_does_not_have_is_named(eu: Tryton) -> None:
+    with pytest.raises(ConfigurationError, match="the company has no tax 'No sales tax'; add it"):
+        eu.perform(taxed(customer(eu), [(Decimal(1), "No sales tax")]))

@@ -73,6 +73,7 @@ def adjust(
     asked: Annotated[str, typer.Option(help="Airflow user of who asks for it: may submit.")],
     person: AsUser,
     hours: Annotated[str | None, typer.Option(help="Part of it in billed hours; none: all.")] = None,
+    payer: Annotated[str | None, typer.Option(help="Payer whose part alone is credited; none: all, by share.")] = None,
 ) -> None:
     """Credit an invoiced entry or write one off: two persons, who may submit and approve. The next batch does it."""
     from psflow.flows.billing_adjustment import Adjustment, adjust
@@ -80,13 +81,15 @@ def adjust(
     what: Literal["credit", "write_off"] = "credit" if kind == "credit" else "write_off"
     if what != kind:
         raise ConfigurationError(f"{kind!r} is neither credit nor write_off")
+    if payer and kind == "write_off":
+        raise ConfigurationError("--payer is of a credit; a write-off takes what is open of all payers")
     part, today = _minutes(hours), dt.datetime.now(dt.UTC).date()
     with open_store() as (store, policy):
         by = [policy.person_of(asked), policy.person_of(person)]
         for who, duty in zip(by, ("submit", "approve"), strict=True):
             if who not in policy.people_who_may("submit" if duty == "submit" else "approve", entity):
                 raise ConfigurationError(f"{who.airflow_user} may not {duty} for {entity}; see people in psflow.yaml")
-        decided = Adjustment(what, entry, part, today, reason, by[0].person, by[1].person)
+        decided = Adjustment(what, entry, part, today, reason, by[0].person, by[1].person, payer)
         amount = adjust(store, policy.legal_entity(entity), decided)
     print(f"{kind} of {entry}: {amount}; the next batch carries it out")
 

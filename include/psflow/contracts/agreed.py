@@ -63,6 +63,31 @@ class AgreedOrder(Record):
         return self
 
 
+class Share(Record):
+    """What one customer pays of a contract."""
+
+    customer: Id = Field(description="our id of it; the project's own customer or another")
+    share_pct: Annotated[Percent, Field(gt=0, le=100, max_digits=7)]
+    residue: bool = Field(default=False, description="its part is not rounded: it takes what the others leave")
+
+
+class AgreedPayers(Record):
+    """Who pays for the work from a day on, each how much of every charge; the next such day ends it."""
+
+    valid_from: dt.date
+    shares: tuple[Share, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _pays_all(self) -> AgreedPayers:
+        if len({share.customer for share in self.shares}) < len(self.shares):
+            raise ValueError("shares: names a customer twice")
+        if (total := sum(share.share_pct for share in self.shares)) != 100:
+            raise ValueError(f"shares: come to {total} percent, not to 100")
+        if sum(share.residue for share in self.shares) != 1:
+            raise ValueError("shares: exactly one customer takes the residue; say residue: true")
+        return self
+
+
 class AgreedRate(Record):
     """A price an hour or a day of a role or a person between two days, both included; for all hours or for overtime."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,59 @@ from psflow.contracts.values import Amount, Currency, Hours, Id, Instant, Period
 ContractType = Literal["time_and_materials", "milestone", "fixed_fee", "retainer", "subscription", "cost_plus"]
 RateLevel = Literal["contract_line", "contract", "customer", "standard"]
 RateSpecificity = Literal["person", "role+region", "role"]
+TaxCategory = Literal["S", "Z", "AE", "E", "G", "K", "O"]
+TaxRounding = Literal["half_up", "half_even"]
+
+
+class TaxRule(Record):
+    """
+    How a company taxes its work under a treatment, for buyers in some countries. Owner: configuration.
+
+    Categories are those of EN 16931: S standard rate, Z zero rate, AE reverse charge, E exempt, G export,
+    K intra-community supply, O not subject to tax. All but S and Z print why there is no tax.
+    """
+
+    treatment: Id = Field(description="of the contract: what `tax_treatments` makes of the CRM's word")
+    countries: tuple[Id, ...] | None = Field(
+        default=None, min_length=1, description="of the buyer, as the CRM writes them; None: those no other names"
+    )
+    category: TaxCategory
+    rate_pct: Annotated[Decimal, Field(ge=0, le=100, max_digits=7, decimal_places=4)] = Decimal()
+    reason_code: Annotated[str, Field(pattern=r"^VATEX-[A-Z0-9-]+$")] | None = Field(
+        default=None, description="why there is no tax, from the code list VATEX"
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="the same in words, for the document"
+    )
+    erp_tax: Id = Field(description="name of the tax in the ERP")
+    valid_from: dt.date | None = Field(default=None, description="first day of work; None: always")
+    valid_to: dt.date | None = Field(default=None, description="last day of work, included; None: no end")
+
+    @property
+    def takes_vat_id(self) -> bool:
+        """Whether the document must name the buyer's VAT id."""
+        return self.category in ("AE", "K")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> TaxRule:
+        if (self.category == "S") != (self.rate_pct > 0):
+            said = "a rate above 0" if self.category == "S" else "no rate"
+            raise ValueError(f"category {self.category} takes {said}")
+        if (self.category in ("S", "Z")) != (self.reason_code is None):
+            said = "no reason_code" if self.category in ("S", "Z") else "a reason_code: why there is no tax"
+            raise ValueError(f"category {self.category} takes {said}")
+        if self.valid_from and self.valid_to and self.valid_from > self.valid_to:
+            raise ValueError(f"valid_from {self.valid_from} is after valid_to {self.valid_to}")
+        return self
+
+    def overlaps(self, other: TaxRule) -> bool:
+        """Whether both say something of one buyer's work on one day."""
+        mine, theirs = (None,) if self.countries is None else self.countries, other.countries or (None,)
+        lies_before = (
+            one.valid_to is not None and two.valid_from is not None and one.valid_to < two.valid_from
+            for one, two in ((self, other), (other, self))
+        )
+        return self.treatment == other.treatment and not {*mine}.isdisjoint(theirs) and not any(lies_before)
 
 
 class LegalEntity(Record):
@@ -32,6 +86,20 @@ class LegalEntity(Record):
     rate_specificity: tuple[RateSpecificity, ...] = Field(
         default=("person", "role+region", "role"), description="which price of one level wins; two alike hold the hour"
     )
+    taxes: tuple[TaxRule, ...] = Field(
+        default=(), description="how it taxes its work; work no rule fits is not invoiced"
+    )
+    tax_rounding: TaxRounding = Field(
+        default="half_up", description="where half a cent of a tax goes, as in the ERP: away from zero, or to even"
+    )
+
+    @model_validator(mode="after")
+    def _one_tax_a_day(self) -> LegalEntity:
+        for at, rule in enumerate(self.taxes):
+            for before, other in enumerate(self.taxes[:at]):
+                if rule.overlaps(other):
+                    raise ValueError(f"taxes {before + 1} and {at + 1} both fit; end one, or part their countries")
+        return self
 
 
 class Customer(Record):
@@ -42,6 +110,7 @@ class Customer(Record):
     street: str | None = None
     city: str | None = None
     country: str | None = None
+    vat_id: str | None = Field(default=None, description="for tax; without blanks, its country's letters first")
 
 
 class OpportunityLine(Record):
@@ -180,6 +249,14 @@ PurchaseOrder = Annotated[
 ]
 
 
+ErpTax = Annotated[
+    Id | None,
+    Field(
+        description="name of its tax in the ERP; None: from before taxes were kept", exclude_if=lambda tax: tax is None
+    ),
+]
+
+
 class InvoiceLine(Record):
     """Charges of one role at one rate, as one line of the ERP's invoice: in days where the rate is by the day."""
 
@@ -193,6 +270,7 @@ class InvoiceLine(Record):
     day_rate: Amount | None = Field(default=None, exclude_if=lambda rate: rate is None)
     amount: Amount
     purchase_order: PurchaseOrder = None
+    erp_tax: ErpTax = None
 
 
 class InvoiceExpenses(Record):
@@ -202,6 +280,18 @@ class InvoiceExpenses(Record):
     category: str
     amount: Amount
     purchase_order: PurchaseOrder = None
+    erp_tax: ErpTax = None
+
+
+class InvoiceTax(Record):
+    """The tax of one category and rate, once on the sum of its lines (EN 16931 BR-CO-17)."""
+
+    category: TaxCategory
+    rate_pct: Amount
+    reason_code: str | None = None
+    reason: str | None = None
+    taxable: Amount
+    tax: Amount
 
 
 class Invoice(Record):
@@ -215,6 +305,8 @@ class Invoice(Record):
     invoiced_on: dt.date
     lines: tuple[InvoiceLine, ...]
     expenses: tuple[InvoiceExpenses, ...] = ()
+    taxes: tuple[InvoiceTax, ...] = Field(default=(), exclude_if=lambda taxes: not taxes)
+    buyer_vat_id: str | None = Field(default=None, exclude_if=lambda vat_id: vat_id is None)
 
     @model_validator(mode="after")
     def _is_something(self) -> Invoice:

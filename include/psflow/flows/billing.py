@@ -14,7 +14,7 @@ from psflow.config import Config, Step
 from psflow.contracts import Period
 from psflow.contracts.text import one_line
 from psflow.errors import ConfigurationError, GateFailed
-from psflow.flows import billing_plan, shadow
+from psflow.flows import billing_plan, billing_tax, shadow
 from psflow.flows.billing_difference import credit, report_left_out, stage_difference
 from psflow.flows.gate import judge
 from psflow.gates.suite import Gate, Verdict
@@ -114,12 +114,12 @@ def _still_frozen(store: Store, batch_id: str) -> bool:
 def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str | None:
     """Hold what failed, tell everybody concerned, and return the hash of what is left; None when nothing is."""
     failing = sorted({row.key for row in verdict.failing})
-    sunk = _hold(store, batch_id, failing)
+    untaxed, sunk = _hold(store, config, batch_id, failing)
     findings = [
         exceptions.Finding("billing", *_entry(row.key), row.field, row.value, f"{row.rule}: {row.says}")
         for row in verdict.failing
     ]
-    exceptions.open_all(store, config, findings + [credit(row) for row in sunk])
+    exceptions.open_all(store, config, findings + untaxed + [credit(row) for row in sunk])
     _resolve_clean(store, batch_id)
     content = _content_hash(store, batch_id)
     if content is None:
@@ -134,14 +134,17 @@ def _apply(store: Store, config: Config, batch_id: str, verdict: Verdict) -> str
     return content
 
 
-def _hold(store: Store, batch_id: str, failing: list[str]) -> list[Row]:
-    """Hold entries, and every project that comes out at or below zero without what is held; return those projects."""
+def _hold(
+    store: Store, config: Config, batch_id: str, failing: list[str]
+) -> tuple[list[exceptions.Finding], list[Row]]:
+    """Hold entries, projects without a tax, and those that come out at or below zero without what is held then."""
     hold, sunk = sql("warehouse.billing", "hold"), list[Row]()
     store.run(hold, batch=batch_id, entries=failing, projects=[])
+    untaxed = billing_tax.hold(store, config.legal_entity(find(store, batch_id)["legal_entity_id"]), batch_id)
     while found := store.rows(sql("warehouse.billing", "sunk"), batch=batch_id):
         store.run(hold, batch=batch_id, entries=[], projects=[row["project_code"] for row in found])
         sunk += found
-    return sunk
+    return untaxed, sunk
 
 
 def _entry(key: str) -> tuple[str, str]:

@@ -25,7 +25,11 @@ from psflow.store.connection import Row, Store, sql
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A decision on an entry; `minutes` as billed, None: all that is there (the only way for expenses and items)."""
+    """
+    A decision on an entry; `minutes` as billed, None: all that is there (the only way for expenses and items).
+
+    `payer_id` is of a credit that one payer alone gets; None: each payer gets its share.
+    """
 
     kind: Literal["credit", "write_off"]
     entry_key: str
@@ -34,6 +38,7 @@ class Adjustment:
     reason: str
     asked_by: str
     approved_by: str
+    payer_id: str | None = None
 
 
 def adjust(store: Store, entity: LegalEntity, decided: Adjustment) -> Decimal:
@@ -51,14 +56,22 @@ def adjust(store: Store, entity: LegalEntity, decided: Adjustment) -> Decimal:
     return sum((amount for _, amount in done), Decimal())
 
 
+# not the end of time: a fee without an end has no last month
+_LAST_DAY = """
+select greatest(current_date, (select max(worked_on) from billing.charge),
+                (select max(worked_on) from billing.passed_entry where legal_entity_id = %(entity)s))
+"""
+
+
 def decide(store: Store, entity: LegalEntity, every: Sequence[Adjustment]) -> list[tuple[int, Decimal]]:
     """Write decisions on different entries down, as `adjust` does, in the caller's transaction; return ids, amounts."""
-    stage_difference(store, entity, dt.date.max)
+    stage_difference(store, entity, store.value(_LAST_DAY, entity=entity.legal_entity_id))
     return [done for decided in every for done in _decide(store, decided)]
 
 
 def _decide(store: Store, decided: Adjustment) -> list[tuple[int, Decimal]]:
-    found = store.rows(sql("warehouse.billing", f"adjustable_{decided.kind}"), entry=decided.entry_key)
+    scope = {"entry": decided.entry_key, "payer": decided.payer_id}
+    found = store.rows(sql("warehouse.billing", f"adjustable_{decided.kind}"), **scope)
     return [_keep(store, decided, row, minutes) for row, minutes in _parts(decided, found)]
 
 
@@ -68,7 +81,7 @@ def _keep(store: Store, decided: Adjustment, row: Row, minutes: Decimal | None) 
         sql("warehouse.billing", "adjust"),
         kind=decided.kind, entry=decided.entry_key, component=row["component"], minutes=minutes, amount=amount,
         currency=row["currency"], on=decided.decided_on, reason=decided.reason, asked_by=decided.asked_by,
-        approved_by=decided.approved_by,
+        approved_by=decided.approved_by, payer=decided.payer_id,
     )  # fmt: skip
     audit.write(store, f"billing.{decided.kind}", decided.entry_key, decided.approved_by, {"amount": str(amount)})
     return number, amount

@@ -12,7 +12,7 @@ from typing import Any
 
 from psflow.config import Config
 from psflow.contracts import LegalEntity
-from psflow.flows import billing_items
+from psflow.flows import billing_items, billing_tax
 from psflow.store import exceptions
 from psflow.store.connection import Row, Store, sql
 
@@ -57,9 +57,10 @@ def stage_difference(
         "frozen": frozen_batch(store, entity.legal_entity_id) if keeps_prices and not anew_from else None,
     }  # fmt: skip
     store.run(sql("warehouse.billing", "staging"))
+    billing_tax.stage(store, entity)
     if skips_settled:
         store.run(sql("warehouse.billing", "settled"), **scope)
-    store.run("analyze billing_settled")
+    store.run("analyze billing_settled, billing_taxed")
     store.run(sql("warehouse.billing", "live"), **scope)
     if anew_from:
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
@@ -78,14 +79,18 @@ def stage_difference(
             store.run(sql("warehouse.billing", "cap"), level=level)
     _put_under_orders(store, scope)
     store.run(sql("warehouse.billing", "difference"), **scope)
+    if store.value("select exists (select from core.split)"):
+        store.run("analyze billing_difference")
+        store.run(sql("warehouse.billing", "split"))
+        store.run(sql("warehouse.billing", "split_tax"))
     store.run("analyze billing_difference")
 
 
 def unstage(store: Store) -> None:
     """Make room for another staging in the same transaction."""
     store.run(
-        "drop table billing_settled, billing_live, billing_part, billing_work, billing_owed, billing_room, "
-        "billing_difference"
+        "drop table billing_settled, billing_taxed, billing_live, billing_part, billing_work, billing_owed, "
+        "billing_room, billing_difference"
     )
 
 

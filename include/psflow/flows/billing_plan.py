@@ -16,12 +16,12 @@ from psflow.store.connection import Row, Store, sql
 
 TABLES: dict[LiteralString, str] = {
     "totals": "What the batch comes to, a row a currency",
-    "invoices": "The invoices it would make, one a project",
+    "invoices": "The invoices it would make, one a project and payer",
     "lines": "The lines of those invoices",
     "changes": "Each project against the last period invoiced and against the plan before",
     "held": "What is not in it, and why",
     "caps": "What its caps and purchase orders let through",
-    "tax": "Nets by tax treatment; the ERP works out the tax",
+    "tax": "The taxes of those invoices, one a category and rate on the sum of their nets",
 }
 COLUMNS = {
     "amount": "Money without tax, in currency; rounded once a charge, then added up",
@@ -36,12 +36,14 @@ COLUMNS = {
     "cost": "What was paid, in cost_currency",
     "cost_currency": "Currency of the receipt",
     "currency": "Currency of the contract; sums of two currencies are never made",
+    "country": "Of the customer, as the CRM writes it",
     "customer": "Whom the invoice is for",
     "day_rate": "Price of one day, in currency; empty where the price is by the hour",
     "engagement_id": "The won deal",
     "expenses": "Part of amount that comes of expenses",
     "fees": "Part of amount that comes of hours",
     "fx_rate": "Units of currency for one of cost_currency",
+    "gross": "amount and tax; empty while a tax is missing",
     "hourly_rate": "Price of one hour, or what an hour of a day_rate comes to, in currency; empty for other than hours",
     "hours": "Hours worked, as the PSA has them",
     "id": "The entry as the PSA knows it, or the project",
@@ -58,6 +60,7 @@ COLUMNS = {
     "of_what": "Role of hours, category of an expense or a contract item",
     "on_excess": "split the entry at the limit, hold it whole, or only warn",
     "over_amount": "What stayed out of the batch because the cap is used up",
+    "payer_id": "The payer, where an engagement is split and another than its customer pays; empty: its customer",
     "planned_amount": "What the plan before had for the project",
     "project": "Name of the project",
     "project_code": "The project",
@@ -69,16 +72,22 @@ COLUMNS = {
     "still_free": "limit_amount less used_before and taken; below zero only for a soft cap",
     "taken": "What this batch uses of the cap",
     "taken_back": "Part of amount that takes back what was billed before (credits, corrections)",
-    "tax_treatment": "As the contract has it; the ERP's tax rules hang on it",
+    "tax": "Tax in currency, rounded once a category and rate; empty while one is missing",
+    "tax_category": "EN 16931: S standard, Z zero, AE reverse charge, E exempt, G export, K intra-community, O no tax",
+    "tax_pct": "Its rate in percent",
+    "tax_reason": "Why there is no tax, in words and by its code",
+    "tax_treatment": "As the contract has it; the company's taxes in psflow.yaml go by it",
+    "taxable": "Sum of the nets that the tax is on",
     "used_before": "What invoices that count, here and elsewhere, had used of the cap",
+    "vat_id": "VAT id of the customer",
     "version": "Which version of the entry",
     "what": "Time entry, expense, contract item or project",
     "worked_on": "Day of the work or the expense",
 }
 NUMBERS = {
     "amount", "billed_days", "billed_hours", "change", "change_of_plan", "charges", "cost", "day_rate", "expenses",
-    "fees", "fx_rate", "hourly_rate", "hours", "invoices", "items", "last_amount", "limit_amount", "over_amount",
-    "planned_amount", "still_free", "taken", "taken_back", "used_before",
+    "fees", "fx_rate", "gross", "hourly_rate", "hours", "invoices", "items", "last_amount", "limit_amount",
+    "over_amount", "planned_amount", "still_free", "taken", "taken_back", "tax", "tax_pct", "taxable", "used_before",
 }  # fmt: skip
 
 

@@ -65,6 +65,7 @@ def _release(store: Store, config: Config, erp: Erp, batch_id: str) -> None:
     _refuse_moved(store, config, batch)
     store.run(sql("warehouse.billing", "invoices"), batch=batch_id)
     store.run(sql("warehouse.billing", "invoice_lines"), batch=batch_id)
+    store.run(sql("warehouse.billing", "invoice_taxes"), batch=batch_id)
     store.run(sql("warehouse.billing", "charges"), batch=batch_id)
     effects.register(
         store,
@@ -109,8 +110,12 @@ def _document(store: Store, erp: Erp, row: Row) -> dict[str, object]:
         )
     lines = store.rows(sql("warehouse.billing", "document_lines"), invoice=row["invoice_key"])
     spent = store.rows(sql("warehouse.billing", "document_expenses"), invoice=row["invoice_key"])
+    taxes = store.rows(sql("warehouse.billing", "document_taxes"), invoice=row["invoice_key"])
     fields = ("invoice_key", "project_code", "legal_entity_id", "currency", "invoiced_on")
-    invoice = Invoice(customer_ref=party, lines=tuple(lines), expenses=tuple(spent), **{f: row[f] for f in fields})
+    invoice = Invoice(
+        customer_ref=party, lines=tuple(lines), expenses=tuple(spent), taxes=tuple(taxes),
+        buyer_vat_id=row["buyer_vat_id"], **{f: row[f] for f in fields},
+    )  # fmt: skip
     return invoice.model_dump(mode="json")
 
 
@@ -231,7 +236,9 @@ def _agreeing(store: Store, config: Config, erp: Erp, batch_id: str) -> list[str
 
 def _invoices(store: Store, batch_id: str) -> list[Row]:
     return store.rows(
-        "select invoice.*, project.customer_id, project.engagement_id from billing.live_invoice invoice "
+        "select invoice.*, coalesce(payer_id, project.customer_id) as customer_id, project.engagement_id, "
+        "(select max(buyer_vat_id) from billing.invoice_tax where invoice_key = invoice.invoice_key) as buyer_vat_id "
+        "from billing.live_invoice invoice "
         "join core.project using (project_code) where batch_id = %(batch)s order by invoice_key",
         batch=batch_id,
     )

@@ -70,8 +70,9 @@ def credit(
         dispute = _open(store, dispute_id)
         if strangers := set(minutes) - set(_entries(store, dispute)):
             raise GateFailed(f"dispute {dispute_id}: {', '.join(sorted(strangers))} is not on what is disputed")
+        payer, said = _payer(store, dispute), f"dispute {dispute_id}: {reason}"
         decided = [
-            Adjustment("credit", entry, part, on, f"dispute {dispute_id}: {reason}", asked.person, person.person)
+            Adjustment("credit", entry, part, on, said, asked.person, person.person, payer)
             for entry, part in minutes.items()
         ]
         done = decide(store, config.legal_entity(dispute["legal_entity_id"]), decided)
@@ -134,6 +135,12 @@ def _open(store: Store, dispute_id: int) -> Row:
     return found
 
 
+def _payer(store: Store, dispute: Row) -> str | None:
+    """Return whose invoice is disputed where several pay for the work: the others' stand. None where one pays."""
+    found: str | None = store.value(_PAYER, invoice=dispute["invoice_key"])
+    return found
+
+
 def _entries(store: Store, dispute: Row) -> list[str]:
     rows = store.rows(
         "select distinct entry_key from billing.charge join billing.invoice_line line using (line_key) "
@@ -151,6 +158,13 @@ def _refusals(what: str) -> Iterator[None]:
         raise GateFailed(f"{what}: {error.diag.message_primary}") from None
 
 
+_PAYER = """
+select coalesce(invoice.payer_id, project.customer_id)
+from billing.invoice join core.project using (project_code)
+where invoice_key = %(invoice)s
+  and exists (select from billing.charge join billing.invoice_line using (line_key)
+              where invoice_line.invoice_key = invoice.invoice_key and split_id is not null)
+"""
 _NOTE = """
 insert into billing.dispute (invoice_key, line_key, amount, currency, reason, owner, raised_by)
 values (%(invoice)s, %(line)s, %(amount)s, %(currency)s, %(reason)s, %(owner)s, %(person)s)

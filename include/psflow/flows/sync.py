@@ -6,6 +6,7 @@ A page and its watermark are one transaction. A record that cannot be read becom
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 from psflow.config import Config
@@ -30,6 +31,7 @@ def pull_crm(store: Store, config: Config, crm: Crm) -> Counts:
     opportunities = pull(store, config, crm, "opportunity", deals, _opportunity)
     with store.transaction("sync.engagements"):
         opened = store.run(sql("warehouse.sync", "open_engagements"), system=crm.key, instance=crm.instance)
+        store.run(sql("warehouse.sync", "tax_treatment"), treatments=json.dumps(config.tax_treatments))
         _report_deals(store, config)
     return {"customers": customers, "opportunities": opportunities, "engagements": opened, **due(store, config)}
 

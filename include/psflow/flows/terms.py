@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from psflow.config import Config, Person
-from psflow.contracts.agreed import AgreedOvertime, AgreedRate, Agreement
+from psflow.contracts.agreed import AgreedOvertime, AgreedPayers, AgreedRate, Agreement
 from psflow.errors import GateFailed, NeedsReview
 from psflow.flows.terms_file import TERMS, Piece, TermsFile
 from psflow.flows.terms_rows import STATEMENTS, columns
@@ -125,10 +125,12 @@ def _block(store: Store, file: TermsFile, key: Any, person: Person) -> _Block | 
 
 
 def _lacks(store: Store, block: _Block, piece: Piece, pieces: Sequence[Piece]) -> str | None:
-    """Return what an agreement on overtime lacks beside it, in the file or agreed before; None when nothing."""
+    """Return what an agreement lacks beside it, in the file, agreed or known before; None when nothing."""
     scope = {"contract": block.contract["contract_id"], "customer": block.contract["customer_id"]}
     beside = [other.said for other in pieces]
     match piece.said:
+        case AgreedPayers(shares=shares):
+            return next((lacks for share in shares if (lacks := _lacks_payer(store, block, share.customer))), None)
         case AgreedOvertime(multiplier=None):
             rates = [other for other in beside if isinstance(other, AgreedRate) and other.is_overtime]
             if not rates and not store.value(_HAS_RATE_OF_OVERTIME, **scope):
@@ -138,6 +140,17 @@ def _lacks(store: Store, block: _Block, piece: Piece, pieces: Sequence[Piece]) -
             if not agreed and not store.value(_HAS_OVERTIME, **scope):
                 return "is for overtime, and nothing says from when on it is; give after_hours under overtime"
     return None
+
+
+def _lacks_payer(store: Store, block: _Block, payer: str) -> str | None:
+    """Return why a customer cannot be sent an invoice of this contract; None when one can."""
+    own, project = block.contract["customer_id"], block.contract["project_code"]
+    if not store.value("select exists (select from core.customer where customer_id = %(payer)s)", payer=payer):
+        named = store.rows("select customer_id from core.customer where name = %(payer)s", payer=payer)
+        meant = f", whose id is {', '.join(row['customer_id'] for row in named)}" if named else ""
+        return f"{payer} is no customer's id{meant}; this project's own customer is {own}"
+    lacks = store.value(_LACKS_PARTY, payer=payer, own=own, project=project)
+    return f"{payer} is not known in {lacks}, which invoices; activate a deal of theirs first" if lacks else None
 
 
 def _take(store: Store, file: TermsFile, block: _Block, piece: Piece, said: dict[tuple[str, ...], str]) -> bool:
@@ -185,7 +198,7 @@ def _agreement(
         name = "day_rate" if values["day_rate"] else "hourly_rate"
         file.defect((*piece.place, name), what, str(values[name]))
         return False
-    store.run(put, **key, **values)
+    store.run(put, **key, **values, agreed_on=block.head.agreed_on, reason=block.head.reason)
     before = {name: str(value) for name, value in found.items()} if found else None
     _tell(store, block, " ".join(map(str, (piece.place[1], *key.values()))), before,
           {name: str(value) for name, value in values.items()})  # fmt: skip
@@ -202,6 +215,14 @@ select contract_id, legal_entity_id, contract.currency, contract_type, project_c
 from core.contract
 join core.project using (engagement_id)
 where %(key)s in (project_code, engagement_id, contract_id)
+"""
+_LACKS_PARTY = """
+select min(own.system) from ops.crosswalk own
+join ops.crosswalk project on (project.kind, project.entity_id, project.system, project.instance)
+                              = ('project', %(project)s, own.system, own.instance)
+where (own.kind, own.entity_id) = ('customer', %(own)s)
+  and not exists (select from ops.crosswalk theirs where (theirs.kind, theirs.entity_id, theirs.system, theirs.instance)
+                                                        = ('customer', %(payer)s, own.system, own.instance))
 """
 _PRICE = ("hourly_rate", "day_rate", "hours_per_day")
 _HAS_OVERTIME = "select exists (select from core.overtime where contract_id = %(contract)s)"

@@ -2,7 +2,7 @@
 The file of contract terms: read, checked piece by piece, each defect with its place; what is right is handed on.
 
 One block a contract, under its project code, engagement id or contract id: `currency`, `agreed_on`, `reason`, and
-`terms` (id -> terms), `caps`, `purchase_orders`, `rates`, `overtime`, `increments`, `expenses` (lists).
+`terms` (id -> terms), `caps`, `purchase_orders`, `payers`, `rates`, `overtime`, `increments`, `expenses` (lists).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from psflow.contracts.agreed import (
     AgreedIncrement,
     AgreedOrder,
     AgreedOvertime,
+    AgreedPayers,
     AgreedRate,
     Agreement,
 )
@@ -36,6 +37,7 @@ TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
 _LISTS: dict[str, type[Record]] = {
     "caps": AgreedCap,
     "purchase_orders": AgreedOrder,
+    "payers": AgreedPayers,
     "rates": AgreedRate,
     "overtime": AgreedOvertime,
     "increments": AgreedIncrement,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, LiteralString
 
-from psflow.contracts.agreed import AgreedCap, AgreedExpense, AgreedIncrement, AgreedOrder, AgreedOvertime, AgreedRate
+from psflow.contracts.agreed import (
+    AgreedCap,
+    AgreedExpense,
+    AgreedIncrement,
+    AgreedOrder,
+    AgreedOvertime,
+    AgreedPayers,
+    AgreedRate,
+)
 from psflow.flows.terms_file import Piece
 from psflow.store.connection import Row
 
@@ -25,6 +33,11 @@ def columns(piece: Piece, contract: Row, currency: str) -> tuple[dict[str, Any],
             order_id = contract_id + (f":{line}" if line else "") + (f"#{number}" if number else "")
             own = {"contract_id": contract_id, "contract_line": said.pop("line"), "is_required": said.pop("required")}
             return {"order_id": order_id}, said | own | {"currency": currency if number else None}
+        case AgreedPayers():
+            payers = sorted(piece.said.shares, key=lambda share: share.customer)
+            own = {"payers": [s.customer for s in payers], "shares": [s.share_pct for s in payers]}
+            own |= {"residues": [s.residue for s in payers]}
+            return {"contract_id": contract_id, "valid_from": said["valid_from"]}, own
         case AgreedRate(level=level, line=line):
             scope = {"customer": customer, "contract_line": line}.get(level, contract_id)
             said.pop("line")
@@ -69,6 +82,16 @@ STATEMENTS: dict[type, tuple[LiteralString, LiteralString]] = {
         "is_required, cap_id) values (%(order_id)s, %(contract_id)s, %(contract_line)s, %(number)s, %(valid_from)s, "
         "%(valid_to)s, %(is_required)s, (select cap_id from cap)) on conflict (order_id) do update "
         "set valid_from = excluded.valid_from, valid_to = excluded.valid_to, is_required = excluded.is_required",
+    ),
+    AgreedPayers: (
+        "select array_agg(payer_id order by payer_id) as payers, array_agg(share_pct order by payer_id) as shares, "
+        "array_agg(takes_residue order by payer_id) as residues from core.split join core.split_share using (split_id) "
+        "where (contract_id, valid_from) = (%(contract_id)s, %(valid_from)s) group by split_id "
+        "order by split_id desc limit 1",
+        "with split as (insert into core.split (contract_id, valid_from, agreed_on, reason) "
+        "values (%(contract_id)s, %(valid_from)s, %(agreed_on)s, %(reason)s) returning split_id) "
+        "insert into core.split_share select split_id, share.* from split cross join "
+        "unnest(%(payers)s::text[], %(shares)s::numeric[], %(residues)s::boolean[]) as share",
     ),
     AgreedRate: (
         "select level, role, resource_id, region, valid_from, valid_to, hourly_rate, day_rate, hours_per_day, "

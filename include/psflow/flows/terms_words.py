@@ -19,6 +19,7 @@ def words(store: Store, key: str, on: dt.date) -> list[str]:
     told += [_accepted(row) for row in store.rows(_ACCEPTED, **scope)]
     told += [_cap(row) for row in store.rows(_CAPS, **scope)]
     told += [_order(row) for row in store.rows(_ORDERS, **scope)]
+    told += [_payers(row) for row in store.rows(_PAYERS, **scope)]
     told += [_rate(row) for row in store.rows(_RATES, **scope)]
     told += [_overtime(row) for row in store.rows(_OVERTIME, **scope)]
     told += [_steps(row) for row in store.rows(_STEPS, **scope)]
@@ -72,6 +73,12 @@ def _order(row: Row) -> str:
     return (
         f"purchase order {row['number']}{of}: {row['amount']} {row['currency']} from {row['valid_from']}{until}: "
         f"{used}{other}"
+    )
+
+
+def _payers(row: Row) -> str:
+    return (
+        f"work from {row['valid_from']} on is paid by {row['shares']}; agreed on {row['agreed_on']} ({row['reason']})"
     )
 
 
@@ -139,6 +146,11 @@ from billing.purchase_order orders
 left join finance.purchase_order used using (order_id)
 where orders.contract_id = %(contract)s and coalesce(orders.valid_to >= %(on)s, true)
 order by orders.valid_to, orders.number
+"""
+_PAYERS = """
+select split.*, billing.shares_text(split_id) as shares
+from core.split where contract_id = %(contract)s and valid_from <= %(on)s
+order by valid_from desc, split_id desc limit 1
 """
 _RATES = f"""
 with {_OWN_LINES}

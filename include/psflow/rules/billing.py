@@ -34,6 +34,10 @@ class Document(Protocol):
     @property
     def untaxed_amount(self) -> Decimal: ...
     @property
+    def tax_amount(self) -> Decimal: ...
+    @property
+    def total_amount(self) -> Decimal: ...
+    @property
     def lines(self) -> Sequence[DocumentLine]: ...
 
 
@@ -91,8 +95,22 @@ def _compare(invoice: Invoice, document: Document) -> list[Break]:
                 f"the document says {document.untaxed_amount}, its lines {total}",
             )
         )
+    lines += _taxes(invoice, document, total)
     if document.currency != invoice.currency:
         lines.append(
             Break("currency", document.currency, f"the document is in {document.currency}, not {invoice.currency}")
         )
     return lines
+
+
+def _taxes(invoice: Invoice, document: Document, net: Decimal) -> list[Break]:
+    """Return how the ERP's own tax and total differ; an invoice from before taxes were kept says nothing of them."""
+    if not invoice.taxes:
+        return []
+    tax = sum((each.tax for each in invoice.taxes), Decimal())
+    found = (("tax", document.tax_amount, tax), ("total", document.total_amount, net + tax))
+    return [
+        Break(field, str(has), f"the ERP's {field} is {has} where {wanted} was decided")
+        for field, has, wanted in found
+        if has != wanted
+    ]

@@ -1,95 +1,60 @@
 """
-Tax of a document: lines rounded, then one tax a category and rate on their sum (EN 16931 BR-CO-17, BR-CO-14). Pure.
+Which tax does work take? By the treatment of the contract, the buyer's country and VAT id, and the day. Pure.
 
-The tie rule is the firm's: validators disagree. A credit note mirrors its invoice, so it is worked out above zero.
+What no rule says is an answer of its own, never 0 %: the document waits.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
-from psflow.rules.split import Tie, round_money
+from psflow.contracts import TaxRule
 
-REASONED = frozenset(("AE", "E", "G", "K", "O"))  # reverse charge, exempt, export, intra-community, out of scope
-WITH_BUYER_ID = frozenset(("AE", "K"))
+_VAT_ID = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
 
 
 @dataclass(frozen=True, slots=True)
-class TaxedLine:
-    """One line: quantity x price less a discount in percent, in a tax category at a rate in percent."""
+class Buyer:
+    """Who buys: country as the CRM writes it, VAT id with its country's letters first."""
 
-    quantity: Decimal
-    price: Decimal
-    category: str
-    rate_pct: Decimal
-    discount_pct: Decimal = Decimal()
-    reason_code: str | None = None
+    country: str | None
+    vat_id: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class CategoryTax:
-    """All lines of one category and rate: their net and the tax on it."""
-
-    category: str
-    rate_pct: Decimal
-    taxable: Decimal
-    tax: Decimal
-    reason_code: str | None
+    @property
+    def has_vat_id(self) -> bool:
+        """Whether there is a VAT id that can be one."""
+        return bool(self.vat_id and _VAT_ID.fullmatch(self.vat_id))
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentTax:
-    """A document: net, tax and gross, in its currency."""
-
-    net: Decimal
-    tax: Decimal
-    gross: Decimal
-    categories: tuple[CategoryTax, ...]
+def taxes_of(rules: Sequence[TaxRule], treatment: str | None, buyer: Buyer) -> list[TaxRule]:
+    """Return the rules of a buyer's work, each with its days; a rule that lacks the buyer's VAT id is left out."""
+    return [rule for rule in _fitting(rules, treatment, buyer) if buyer.has_vat_id or not rule.takes_vat_id]
 
 
-def net(line: TaxedLine, currency: str, tie: Tie = "half_up") -> Decimal:
-    """Return a line's amount without tax, rounded once."""
-    return round_money(line.quantity * line.price * (1 - line.discount_pct / 100), currency, tie)
+def why_none(rules: Sequence[TaxRule], treatment: str | None, buyer: Buyer, on: dt.date) -> tuple[str, str | None, str]:
+    """Return field, value and words for work that no tax fits on a day."""
+    ours = sorted({rule.treatment for rule in rules})
+    if treatment not in ours:
+        return "tax_treatment", treatment, f"no tax is set for treatment {treatment!r}; psflow.yaml has {ours}"
+    fitting = _fitting(rules, treatment, buyer)
+    if not fitting:
+        return "country", buyer.country, f"treatment {treatment!r} has no tax for a buyer in {buyer.country!r}"
+    if not any(is_valid(rule, on) for rule in fitting):
+        return "valid_from", on.isoformat(), f"treatment {treatment!r} has no tax for work on {on}"
+    said = f"treatment {treatment!r} names the customer's VAT id on the document, and the CRM says {buyer.vat_id!r}"
+    return "vat_id", buyer.vat_id, said
 
 
-def document_tax(lines: Sequence[TaxedLine], currency: str, tie: Tie = "half_up") -> DocumentTax:
-    """Return the taxes of a document; lines of one category, rate and reason are taxed together."""
-    nets = dict[tuple[str, Decimal, str | None], Decimal]()
-    for line in lines:
-        key = (line.category, line.rate_pct, line.reason_code)
-        nets[key] = nets.get(key, Decimal()) + net(line, currency, tie)
-    categories = tuple(
-        CategoryTax(category, pct, taxable, _tax(taxable, pct, currency, tie), reason)
-        for (category, pct, reason), taxable in sorted(nets.items(), key=lambda item: (item[0][0], item[0][1]))
-    )
-    total, tax = sum((c.taxable for c in categories), Decimal()), sum((c.tax for c in categories), Decimal())
-    return DocumentTax(total, tax, total + tax, categories)
+def is_valid(rule: TaxRule, on: dt.date) -> bool:
+    """Whether a rule is about work on a day."""
+    return (rule.valid_from or dt.date.min) <= on <= (rule.valid_to or dt.date.max)
 
 
-def missing(document: DocumentTax, buyer_vat_id: str | None) -> list[str]:
-    """Return what a document still needs before it may be posted: reasons, and the buyer's VAT id."""
-    found = [
-        f"category {c.category}: no exemption reason" for c in document.categories
-        if c.category in REASONED and not c.reason_code
-    ]  # fmt: skip
-    found += [
-        f"category {c.category}: no customer VAT id" for c in document.categories
-        if c.category in WITH_BUYER_ID and not buyer_vat_id
-    ]  # fmt: skip
-    return found + [f"category {c.category}: taxed at {c.rate_pct} %, must be 0"
-                    for c in document.categories if c.category in REASONED and c.tax]  # fmt: skip
-
-
-def mirrored(document: DocumentTax) -> DocumentTax:
-    """Return the credit note of a whole document: every amount of the original below zero, none worked out again."""
-    categories = tuple(
-        CategoryTax(c.category, c.rate_pct, -c.taxable, -c.tax, c.reason_code) for c in document.categories
-    )
-    return DocumentTax(-document.net, -document.tax, -document.gross, categories)
-
-
-def _tax(taxable: Decimal, pct: Decimal, currency: str, tie: Tie) -> Decimal:
-    amount = round_money(abs(taxable) * pct / 100, currency, tie)
-    return -amount if taxable < 0 else amount
+def _fitting(rules: Sequence[TaxRule], treatment: str | None, buyer: Buyer) -> list[TaxRule]:
+    """Return the rules of the buyer's country; those for anywhere when none names it."""
+    known = [rule for rule in rules if rule.treatment == treatment]
+    there = [rule for rule in known if rule.countries and buyer.country in rule.countries]
+    return there or [rule for rule in known if rule.countries is None]

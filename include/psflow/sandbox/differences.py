@@ -36,7 +36,9 @@ def find(stack: Stack) -> list[str]:
             ("who takes the demand", _staffed(db), _wanted_staffing()),
             ("opening balance", _openings(db), _wanted_openings()),
             ("billed", _billed(db), _wanted_bills()),
+            ("tax", _taxed(db), _wanted_taxes()),
             ("invoiced under a purchase order", _ordered(db), _wanted_orders()),
+            ("invoiced to a second payer", _shared(db), _wanted_shares()),
             ("disputed", _disputed(db), {meridian.DISPUTED_DEAL: meridian.DISPUTED}),
             ("unbilled", _unbilled(db), meridian.expected().unbilled),
             ("revenue", _revenue(db), meridian.revenue()),
@@ -146,6 +148,41 @@ def _wanted_bills() -> Found:
     }  # fmt: skip
 
 
+_TAXES = """
+with run as (
+    select batch_id, legal_entity_id, period,
+           dense_rank() over (partition by legal_entity_id, period order by number) as nth
+    from billing.batch where state in ('posted', 'submitted')
+),
+taxed as (
+    select batch_id, project_code, invoice_tax.category, invoice_tax.tax, erp.tax_amount
+    from billing.invoice join billing.invoice_tax using (invoice_key)
+    join ops.crosswalk document on (document.kind, document.entity_id) = ('invoice', invoice_key)
+    join core.erp_invoice erp on erp.erp_invoice_id = document.external_id
+    union all
+    select batch_id, project_code, category, tax, tax from billing.batch_tax join billing.batch using (batch_id)
+    where state = 'submitted'
+)
+select legal_entity_id, period, nth, opportunity_id, category, tax, tax_amount
+from run join taxed using (batch_id) join deal using (project_code)
+"""
+
+
+def _taxed(db: Db) -> Found:
+    """Return (entity, period, nth run, deal) -> category, tax of the invoice, and tax as the ERP worked it out."""
+    return {
+        (entity, period, nth, _deal(deal)): tuple(taxes) for entity, period, nth, deal, *taxes in db.execute(_TAXES)
+    }
+
+
+def _wanted_taxes() -> Found:
+    return {
+        (run.legal_entity_id, run.period, 2 if run.is_corrected else 1, deal): (category, tax, tax)
+        for run, billed in meridian.expected().billed.items()
+        for deal, (category, tax) in billed.taxes(meridian.current()).items()
+    }
+
+
 def _ordered(db: Db) -> Found:
     rows = db.execute("select number, invoiced, amount - invoiced - in_batch - balance from finance.purchase_order")
     return {number: (invoiced, rest) for number, invoiced, rest in rows}
@@ -154,6 +191,24 @@ def _ordered(db: Db) -> Found:
 def _wanted_orders() -> Found:
     posted = [made.by_deal for run, made in meridian.expected().billed.items() if run != meridian.WAITING]
     return {meridian.ORDER: (sum((deals.get(meridian.ORDERED, Decimal()) for deals in posted), Decimal()), 0)}
+
+
+def _shared(db: Db) -> Found:
+    """Return (deal, entity, period) -> what another than the project's customer is invoiced."""
+    rows = db.execute(
+        "select opportunity_id, invoice.legal_entity_id, period, payer_id, invoice.amount "
+        "from billing.live_invoice invoice join billing.batch using (batch_id) join deal using (project_code) "
+        "where payer_id is not null"
+    )
+    return {(_deal(deal), entity, period, payer): amount for deal, entity, period, payer, amount in rows}
+
+
+def _wanted_shares() -> Found:
+    return {
+        (meridian.SHARED, run.legal_entity_id, run.period, meridian.OTHER_PAYER): made.other_payer
+        for run, made in meridian.expected().billed.items()
+        if made.other_payer
+    }
 
 
 def _disputed(db: Db) -> Found:

@@ -68,8 +68,8 @@ class Play:
             said.append(f"{loaded} projects, {len(wrong)} wrong lines")
 
     def agree(self) -> None:
-        """Carla loads what four contracts say beside the rate card; petra has two deliverables accepted."""
-        with self.tell.step("terms of four contracts") as said, self._store() as store:
+        """Carla loads what five contracts say beside the rate card; petra has two deliverables accepted."""
+        with self.tell.step("terms of five contracts") as said, self._store() as store:
             policy, projects = self._policy(), self._projects()
             place = self.stack.state / "demo" / "terms.yaml"
             place.write_text(meridian.terms_yaml(meridian.current(), projects))

@@ -38,18 +38,26 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A company of the firm; `mark` tells its documents' numbers from the other one's."""
+    """A company of the firm: its taxes by name and rate; `mark` tells its documents' numbers from the other one's."""
 
     name: str
     currency: str
     street: str
     city: str
+    taxes: tuple[tuple[str, str], ...]
     mark: str = ""
 
 
 COMPANIES = (
-    Company("Meridian Consulting LLC", "USD", "100 Market Street", "Springfield"),
-    Company("Meridian Europe GmbH", "EUR", "Kaiserstraße 7", "Frankfurt", "EU-"),
+    Company("Meridian Consulting LLC", "USD", "100 Market Street", "Springfield", (("No sales tax", "0"),)),
+    Company(
+        "Meridian Europe GmbH",
+        "EUR",
+        "Kaiserstraße 7",
+        "Frankfurt",
+        (("USt 19 %", "0.19"), ("Reverse charge", "0"), ("Not taxable in Germany", "0")),
+        "EU-",
+    ),
 )
 
 
@@ -79,6 +87,7 @@ def _company(rpc: Rpc, company: Company, currencies: Mapping[str, int]) -> int:
     (made,) = _create(rpc, "company.company", {"party": party, "currency": currencies[company.currency]})
     _work_in(rpc, made)
     _chart(rpc, made)
+    _taxes(rpc, made, company.taxes)
     for year in YEARS:
         _fiscal_year(rpc, made, year, company.mark)
     return made
@@ -105,6 +114,18 @@ def _chart(rpc: Rpc, company: int) -> None:
     values = {f"currency_exchange_{side}_account": account for side, account in differences.items()}
     (settings,) = rpc.read("model.account.configuration.search", [], 0, 1, None) or [1]
     rpc.read("model.account.configuration.write", [settings], values)
+
+
+def _taxes(rpc: Rpc, company: int, taxes: Sequence[tuple[str, str]]) -> None:
+    """Make a company's taxes; what they come to is owed on one account, and rounded once a document."""
+    domain = [["company", "=", company], ["type.statement", "=", "balance"], ["type.payable", "=", False]]
+    domain += [["closed", "!=", True], ["name", "ilike", "%Tax%"]]
+    (owed,) = rpc.read("model.account.account.search", domain, 0, 1, None)
+    both = {"invoice_account": owed, "credit_note_account": owed, "company": company, "type": "percentage"}
+    _create(
+        rpc, "account.tax",
+        *(both | {"name": name, "description": name, "rate": number(Decimal(rate))} for name, rate in taxes),
+    )  # fmt: skip
 
 
 def _fiscal_year(rpc: Rpc, company: int, year: int, mark: str) -> None:

@@ -270,6 +270,7 @@ class ErpInvoice:
     """
     A document as the ERP holds it, with its lines and, once posted, its ledger lines.
 
+    The three amounts are the ERP's own sums.
     `to_pay` is what the customer still owes of the total, None when the ERP does not say; `paid_on` when that became 0.
     """
 
@@ -279,6 +280,7 @@ class ErpInvoice:
     state: str
     currency: str
     untaxed_amount: Decimal
+    tax_amount: Decimal
     total_amount: Decimal
     erp_move_id: str | None
     lines: tuple[ErpInvoiceLine, ...]

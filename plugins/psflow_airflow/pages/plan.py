@@ -20,7 +20,7 @@ from psflow_airflow.pages.render import page
 
 router = APIRouter()
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_COUNTS = {"charges", "invoices", "hours", "billed_hours"}
+_COUNTS = {"charges", "invoices", "hours", "billed_hours", "tax_pct"}
 
 
 @router.get("/plan")

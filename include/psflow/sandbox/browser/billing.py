@@ -16,6 +16,7 @@ _SAYS = {  # deal of the story -> what its October invoice must say of itself
     meridian.MILESTONES: r"Milestone: Go-live",
     meridian.RETAINER: r"Retainer 2026-10",
     meridian.ORDERED: meridian.ORDER,
+    meridian.SHARED: r"pays 60 %, it takes the residue.+; the payers are .+ 60 % and the residue, .+ 40 %, agreed on",
 }
 
 
@@ -72,7 +73,7 @@ def closed(seen: Visit) -> str:
 
 
 def explained(seen: Visit) -> str:
-    """Each invoice under a cap, a milestone, a retainer or a purchase order says what it is made of."""
+    """Each invoice under a cap, a milestone, a retainer, a purchase order or a split says what it is made of."""
     names = {deal.number: deal.name for deal in meridian.current().deals}
     with seen.window("frank") as window:
         page = window.page

@@ -8,9 +8,9 @@ Everything follows from SEED and SIZE of the environment. `*_records` are what e
 
 from __future__ import annotations
 
-from psflow.sandbox.meridian.agreed import ACCEPTED, ORDER, terms_yaml
+from psflow.sandbox.meridian.agreed import ACCEPTED, ORDER, OTHER_PAYER, terms_yaml
 from psflow.sandbox.meridian.crm import account_id, crm_again, crm_records, deal_id
-from psflow.sandbox.meridian.deals import CAPPED, MILESTONES, ORDERED, RETAINER
+from psflow.sandbox.meridian.deals import CAPPED, MILESTONES, ORDERED, RETAINER, SHARED
 from psflow.sandbox.meridian.hr import employee_id, hr_records
 from psflow.sandbox.meridian.openings import opening_csv
 from psflow.sandbox.meridian.oracle import CLOSED, CORRECTIONS, FIRST, PERIODS, WAITING, Expected, Run, expected
@@ -38,8 +38,10 @@ __all__ = [
     "MILESTONES",
     "ORDER",
     "ORDERED",
+    "OTHER_PAYER",
     "PERIODS",
     "RETAINER",
+    "SHARED",
     "WAITING",
     "Expected",
     "Run",

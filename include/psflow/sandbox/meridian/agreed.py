@@ -1,4 +1,4 @@
-"""What is agreed with four customers beside hours by the card, and what it bills: by hand, like the oracle."""
+"""What is agreed with five customers beside hours by the card, and what it bills: by hand, like the oracle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, MILESTONES, ORDERED, RETAINER
+from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, MILESTONES, ORDERED, RETAINER, SHARED
 from psflow.sandbox.meridian.plan import Firm
 from psflow.sandbox.meridian.prices import hourly
 from psflow.sandbox.meridian.work import Entry
@@ -17,6 +17,7 @@ AGREED_ON = dt.date(2026, 8, 28)
 OVERAGE_RATE = 240  # four a minute: an overage is never rounded
 FEE = Decimal("20000.00")
 ORDER, ORDER_AMOUNT = "4500017342", Decimal("600000.00")  # more than two months of the work come to
+PAYER, OTHER_PAYER, OTHER_PCT = "C-106", "C-105", 40  # customers 6 and 5; the first pays the rest, odd cents included
 ACCEPTED = {"design": dt.date(2026, 9, 25), "go-live": dt.date(2026, 10, 23)}  # the pilot is not
 _TITLES = {"design": "Design", "pilot": "Pilot with two dealers", "go-live": "Go-live"}
 
@@ -56,6 +57,10 @@ def terms_yaml(firm: Firm, projects: Mapping[str, str]) -> str:
         + f"  caps:\n    - {{level: contract, limit_amount: {said.cap}, on_excess: split}}\n"
         + head(ORDERED, "order of Northwind")
         + f"  purchase_orders:\n    - {{number: '{ORDER}', amount: {ORDER_AMOUNT}, valid_from: {BILLING_START}}}\n"
+        + head(SHARED, "funding agreement 6")
+        + f"  payers:\n    - valid_from: {BILLING_START}\n      shares:\n"
+        + f"        - {{customer: {PAYER}, share_pct: {100 - OTHER_PCT}, residue: true}}\n"
+        + f"        - {{customer: {OTHER_PAYER}, share_pct: {OTHER_PCT}}}\n"
         + head(MILESTONES, "statement of work 15, annex B")
         + f"  terms:\n    portal:\n      kind: milestone\n      price: {said.price}\n      lines:\n{lines}"
         + head(RETAINER, "service agreement 8")
@@ -73,6 +78,12 @@ def items(firm: Firm, until: dt.date) -> dict[tuple[str, str], tuple[dt.date, De
         if name in ACCEPTED and ACCEPTED[name] <= until
     }
     return made | _retainer(firm, until)
+
+
+def other_part(amount: Decimal) -> Decimal:
+    """Return what the second payer pays of one charge: to the cent, half away from zero."""
+    cents = int(amount * 100) * OTHER_PCT
+    return Decimal((cents + 50) // 100).scaleb(-2)
 
 
 def within(firm: Firm, priced: Iterable[tuple[int, dt.date, Decimal]]) -> dict[int, Decimal]:

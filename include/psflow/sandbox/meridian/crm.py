@@ -53,6 +53,7 @@ def _account(customer: Customer) -> dict[str, Any]:
         "BillingStreet": customer.street,
         "BillingCity": customer.city,
         "BillingCountry": customer.country,
+        "VAT_Id__c": customer.vat_id,
         "SystemModstamp": f"2026-09-21T08:{int(customer.number):02d}:00Z",
     }
 

@@ -13,7 +13,13 @@ from psflow.sandbox.meridian.prices import VERSIONS, Prices
 
 ENTITIES = {"Meridian US": "MER-US", "Meridian EU": "MER-EU"}  # as the CRM writes it -> ours
 REGIONS = {"North America": "NA", "Europe": "EU", "United Kingdom": "UK"}
-TAXES = {"MER-US": "US services", "EUR": "EU reverse charge", "GBP": "UK export"}
+TAXES = {
+    "US": "US services",
+    "DE": "German VAT",
+    "NL": "EU reverse charge",
+    "FR": "EU reverse charge",
+    "GB": "UK export",
+}
 BILLING_START = dt.date(2026, 9, 1)
 
 # the story, by deal number
@@ -26,6 +32,7 @@ CAPPED = "16"  # hours up to a limit, which October reaches
 MILESTONES = "15"  # a price in three deliverables, two of them accepted
 RETAINER = "8"  # a monthly fee with hours in it
 ORDERED = "7"  # the customer's purchase order pays for it
+SHARED = "6"  # two customers pay for it
 TYPES = {MILESTONES: "Milestone Based", RETAINER: "Retainer"}  # as the CRM writes it; others by time and materials
 OPEN = ("20", "21")  # not won
 GLOBEX, GLOBEX_AGAIN = "2", "13"  # one customer in two spellings
@@ -40,6 +47,7 @@ class Customer:
     street: str
     city: str
     country: str
+    vat_id: str | None = None
 
 
 CUSTOMERS = [
@@ -51,10 +59,10 @@ CUSTOMERS = [
         ("4", "Umbra Health", "4 Beacon Street", "Boston", "US"),
         ("5", "Harbor Logistics", "5 Wacker Drive", "Chicago", "US"),
         ("6", "Cascade Energy", "6 Larimer Street", "Denver", "US"),
-        ("7", "Alpenglow Versicherung", "Leopoldstraße 7", "München", "DE"),
-        ("8", "Rheinwerk Maschinenbau", "Deutzer Ring 8", "Köln", "DE"),
-        ("9", "Polder Foods", "Wijnhaven 9", "Rotterdam", "NL"),
-        ("10", "Lumière Santé", "10 rue de la Barre", "Lyon", "FR"),
+        ("7", "Alpenglow Versicherung", "Leopoldstraße 7", "München", "DE", "DE 136 695 976"),
+        ("8", "Rheinwerk Maschinenbau", "Deutzer Ring 8", "Köln", "DE", "DE811569869"),
+        ("9", "Polder Foods", "Wijnhaven 9", "Rotterdam", "NL", "NL004495445B01"),
+        ("10", "Lumière Santé", "10 rue de la Barre", "Lyon", "FR", "FR40303265045"),
         ("11", "Thames Mutual", "11 Cheapside", "London", "GB"),
         ("12", "Pennine Rail", "12 Wellington Street", "Leeds", "GB"),
     )
@@ -119,7 +127,7 @@ _PLAN: Sequence[tuple[str, str, str, str, str, str, dt.date, dt.date | None]] = 
     ("3", "3", "Cutover to cloud", "US", "USD", "NA", dt.date(2025, 9, 1), _RUNNING),
     ("4", "4", "Claims portal", "US", "USD", "NA", dt.date(2025, 5, 1), dt.date(2026, 7, 31)),
     ("5", "5", "Route planning", "US", "USD", "NA", dt.date(2025, 11, 3), _RUNNING),
-    ("6", "6", "Grid analytics", "US", "USD", "NA", dt.date(2026, 1, 12), _RUNNING),
+    (SHARED, "6", "Grid analytics", "US", "USD", "NA", dt.date(2026, 1, 12), _RUNNING),
     (ORDERED, "1", "Managed analytics", "US", "USD", "NA", dt.date(2026, 3, 2), _RUNNING),
     (RETAINER, "4", "Member app care", "US", "USD", "NA", BILLING_START, _RUNNING),
     ("9", "7", "Policy core renewal", "EU", "EUR", "EU", dt.date(2025, 5, 1), _RUNNING),
@@ -143,13 +151,18 @@ def deals() -> list[Deal]:
     regions = {ours: theirs for theirs, ours in REGIONS.items()}
     return [
         Deal(number, customer, name, f"Meridian {entity}", currency, regions[region], starts, worked_to,
-             number not in OPEN, _tax(number, entity, currency))
+             number not in OPEN, _tax(number, customer))
         for number, customer, name, entity, currency, region, starts, worked_to in _PLAN
     ]  # fmt: skip
 
 
-def _tax(number: str, entity: str, currency: str) -> str | None:
-    return None if number == TWO_GATES else TAXES.get(f"MER-{entity}") or TAXES[currency]
+def _tax(number: str, customer: str) -> str | None:
+    return None if number == TWO_GATES else TAXES[country_of(customer)]
+
+
+def country_of(customer: str) -> str:
+    """Return where a customer is, by its number."""
+    return next(each.country for each in (*CUSTOMERS, AGAIN) if each.number == customer)
 
 
 def demands(random: Random, everybody: Sequence[Person], won: Sequence[Deal]) -> list[Demand]:

@@ -13,8 +13,8 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from psflow.sandbox.meridian.agreed import items, within
-from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, ENTITIES, TWO_GATES, TYPES
+from psflow.sandbox.meridian.agreed import items, other_part, within
+from psflow.sandbox.meridian.deals import BILLING_START, CAPPED, ENTITIES, SHARED, TWO_GATES, TYPES, country_of
 from psflow.sandbox.meridian.plan import Firm, current
 from psflow.sandbox.meridian.prices import hourly
 from psflow.sandbox.meridian.work import Entry, Expense
@@ -49,13 +49,22 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What one run must make: ledger rows of hours and items, of expenses, documents, money by currency and deal."""
+    """
+    What one run must make: ledger rows of hours and items, of expenses, documents, money by currency and deal.
+
+    `other_payer` is what of it the second payer of the shared deal is invoiced.
+    """
 
     charges: int
     expense_charges: int
     invoices: int
     amount: Mapping[str, Decimal]
     by_deal: Mapping[str, Decimal]
+    other_payer: Decimal = Decimal()
+
+    def taxes(self, firm: Firm) -> dict[str, tuple[str, Decimal]]:
+        """Return deal -> category and tax of its invoice: German buyers pay 19 %, others none."""
+        return {deal: _tax(country_of(firm.deal(deal).customer), net) for deal, net in self.by_deal.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,14 @@ def money(minutes: int, rate: Decimal) -> Decimal:
     return Decimal(cents if minutes >= 0 else -cents).scaleb(-2)
 
 
+def _tax(country: str, net: Decimal) -> tuple[str, Decimal]:
+    if country != "DE":
+        return {"US": "O", "GB": "O", "NL": "AE", "FR": "AE"}[country], Decimal()
+    cents, rest = divmod(int(net * 100) * 19, 100)
+    cents += rest > 50 or (rest == 50 and cents % 2)  # half a cent goes to the even one, as Tryton does
+    return "S", Decimal(cents).scaleb(-2)
+
+
 def bill(firm: Firm, runs: Sequence[Run]) -> dict[Run, Billed]:
     """Return what each run makes: what should be billed by then, less what the runs before it billed."""
     live, paid, done, found = dict[int, Price](), set[int](), dict[tuple[str, str], Decimal](), dict[Run, Billed]()
@@ -195,7 +212,7 @@ def _billed(
     firm: Firm, live: Mapping[int, Price], due: Mapping[int, Price], spent: Sequence[Expense],
     fees: Mapping[tuple[str, str], Decimal],
 ) -> Billed:  # fmt: skip
-    charges, by_deal = len(fees), dict[str, Decimal]()
+    charges, by_deal, other = len(fees), dict[str, Decimal](), list[Decimal]()
     for (deal, _), fee in fees.items():
         by_deal[deal] = by_deal.get(deal, Decimal()) + fee
     for number, now in due.items():
@@ -207,13 +224,19 @@ def _billed(
         by_deal[now.deal] = by_deal.get(now.deal, Decimal()) + now.amount
         if was is not None:
             by_deal[was.deal] = by_deal.get(was.deal, Decimal()) - was.amount
+        if now.deal == SHARED:  # none of its hours is ever corrected
+            charges += 1
+            other.append(other_part(now.amount))
     for expense in spent:
         by_deal[expense.deal] = by_deal.get(expense.deal, Decimal()) + expense.amount
+        if expense.deal == SHARED:
+            other.append(other_part(expense.amount))
     amount: dict[str, Decimal] = {}
     for deal, total in by_deal.items():
         currency = firm.deal(deal).currency
         amount[currency] = amount.get(currency, Decimal()) + total
-    return Billed(charges, len(spent), len(by_deal), amount, by_deal)
+    costs = len(spent) + sum(expense.deal == SHARED for expense in spent)
+    return Billed(charges, costs, len(by_deal) + bool(other), amount, by_deal, sum(other, Decimal()))
 
 
 def _openings(firm: Firm) -> dict[str, Opening]:

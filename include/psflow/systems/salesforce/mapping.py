@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from psflow.contracts import Customer, Opportunity, OpportunityLine
 from psflow.errors import NeedsReview
 
-ACCOUNT_FIELDS = "Id, Name, AccountNumber, BillingStreet, BillingCity, BillingCountry, SystemModstamp"
+ACCOUNT_FIELDS = "Id, Name, AccountNumber, BillingStreet, BillingCity, BillingCountry, VAT_Id__c, SystemModstamp"
 LINES = "OpportunityLineItems"
 _LINE_FIELDS = "Id, ProductCode, Quantity, UnitPrice, ServiceDate, Role__c, Skills__c, Hours_Per_Day__c, End_Date__c"
 _OPPORTUNITY_FIELDS = (
@@ -45,9 +46,15 @@ def customer(record: dict[str, Any]) -> Customer:
             street=record.get("BillingStreet"),
             city=record.get("BillingCity"),
             country=record.get("BillingCountry"),
+            vat_id=_vat_id(record.get("VAT_Id__c")),
         )
     except (KeyError, ValidationError) as error:
         raise NeedsReview(f"salesforce: Account {record.get('Id')}: {_why(error)}") from None
+
+
+def _vat_id(text: str | None) -> str | None:
+    """Return a VAT id without what people put between its digits."""
+    return re.sub(r"[\s.-]", "", text).upper() or None if text else None
 
 
 def opportunity(record: dict[str, Any], lines: list[dict[str, Any]], org_currency: str | None) -> Opportunity:

@@ -28,7 +28,7 @@ STAMPS = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
 _COMMON = {"Id", "IsDeleted", "CurrencyIsoCode", *STAMPS}
 FIELDS: dict[str, set[str]] = {
     "Account": _COMMON
-    | _names("Name AccountNumber ParentId Type Industry Website OwnerId MasterRecordId Customer_Key__c")
+    | _names("Name AccountNumber ParentId Type Industry Website OwnerId MasterRecordId Customer_Key__c VAT_Id__c")
     | _names("BillingStreet BillingCity BillingState BillingPostalCode BillingCountry"),
     "Opportunity": _COMMON
     | _names("Name AccountId StageName IsClosed IsWon Amount CloseDate Type OwnerId Probability")

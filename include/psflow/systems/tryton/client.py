@@ -24,7 +24,7 @@ from psflow.systems.tryton.masters import Masters
 from psflow.systems.tryton.rpc import Rpc, Warned, instant
 
 _CHUNK = 100  # documents of one search
-_WARNINGS = 3  # more kinds than a posting can ask about
+_WARNINGS = 4  # more kinds than a posting can ask about
 
 Found = dict[str, Any]
 Domain = list[Any]
@@ -35,8 +35,8 @@ class Tryton:
     """
     The `Erp` port for one company. The login needs the groups Accounting and Project Administration, no more.
 
-    `accepted_warnings` are confirmations that follow from the invoice date, which finance approved with the batch: a
-    day to come, a payment term already past. Any other confirmation is a refusal with Tryton's own text.
+    `accepted_warnings` are confirmations of what finance approved with the batch: an invoice date to come, a payment
+    term already past, taxes that are not the product's own. Any other is a refusal with Tryton's own text.
     """
 
     transport: Transport
@@ -48,7 +48,7 @@ class Tryton:
     payment_term: str = "Net 30"
     hours_product: str = "Consulting hours"
     fee_product: str = "Consulting fee"
-    accepted_warnings: tuple[str, ...] = ("invoice_date_future", "invoice_payment_term")
+    accepted_warnings: tuple[str, ...] = ("invoice_date_future", "invoice_payment_term", "invoice_taxes")
     instance: str = ""
     key: str = "tryton"
     _rpc: Rpc = field(init=False, repr=False)

@@ -4,6 +4,9 @@ Tryton records <-> payloads and contracts. Pure; the vendor's words end here.
 An invoice line's amount is Tryton's own: quantity x unit price, half-even to the currency's rounding. A line of
 ours therefore goes out as hours at their rate when that gives its amount to the cent, and as one fee of that amount
 when it does not (half a cent, more digits than the unit holds) or is by the day; expenses go out as one fee a category.
+Tryton works a tax out on quantity x price before that is rounded, and we on rounded nets: so a line under a tax with a
+rate goes out as one fee too, unless quantity x price is whole cents. It also rounds what is above and what is below
+zero by itself: where a document has both under one tax, the two amounts go out with it, and Tryton checks their bases.
 The line's `note` holds our key: it is free text, is not printed, and stays readable after posting. A project's
 `comment` holds the effect's key and nothing else, since a project has no field of its own for that and text can be
 searched exactly.
@@ -14,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Literal
 
@@ -48,8 +51,8 @@ PAGE = {
 _KINDS = ("receivable", "revenue", "payable", "expense")
 
 INVOICE_FIELDS = [
-    "reference", "number", "state", "currency.code", "company.currency", "currency", "untaxed_amount", "total_amount",
-    "move", "amount_to_pay", "reconciled",
+    "reference", "number", "state", "currency.code", "company.currency", "currency", "untaxed_amount", "tax_amount",
+    "total_amount", "move", "amount_to_pay", "reconciled",
 ]  # fmt: skip
 LINE_FIELDS = ["invoice", "note", "quantity", "unit_price", "amount"]
 LEDGER_FIELDS = [
@@ -67,6 +70,17 @@ class Product:
     unit: int
     digits: int
     account: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """A tax of the company: its rate (0.19; 0 is none), and the accounts that take it above and below zero."""
+
+    id: int
+    name: str
+    rate: Decimal
+    owed: int
+    credited: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class Books:
     payment_term: int
     hours: Product
     fee: Product
+    taxes: Mapping[str, Tax] = field(default_factory=dict)
 
 
 def record_id(payload: Mapping[str, Any], name: str) -> int:
@@ -150,12 +165,13 @@ def project(payload: Mapping[str, Any], key: str, company: int, status: int) -> 
 
 def invoice(payload: Mapping[str, Any], buyer: Buyer, books: Books, currency: Currency) -> dict[str, Any]:
     """
-    Return the values of a draft. Nothing is left to the server: over RPC it fills in nothing.
+    Return the values of a draft. Nothing is left to the server but the sums of taxes: over RPC it fills in nothing.
 
     Raises Rejected when a line's amount has more digits than the currency.
     """
     lines = [line(each, books, currency) for each in payload["lines"]]
     lines += [expenses(each, books, currency) for each in payload.get("expenses", ())]
+    mixed = _mixed_taxes([*payload["lines"], *payload.get("expenses", ())], books, currency)
     return {
         "type": "out",
         "company": books.company,
@@ -169,7 +185,7 @@ def invoice(payload: Mapping[str, Any], buyer: Buyer, books: Books, currency: Cu
         "currency": currency.id,
         "invoice_date": day(dt.date.fromisoformat(payload["invoiced_on"])),
         "lines": [["create", lines]],
-    }
+    } | ({"taxes": [["create", mixed]]} if mixed else {})
 
 
 def line(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[str, Any]:
@@ -179,11 +195,11 @@ def line(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[s
     said = f"{payload['role']}: {hours:f} h at {rate:f} {currency.code}"
     if "day_rate" in payload:
         said = f"{payload['role']}: {Decimal(payload['days']):f} d at {Decimal(payload['day_rate']):f} {currency.code}"
-    if "day_rate" in payload or not (
-        _fits(hours, sold.digits) and _fits(rate, PRICE_DIGITS) and erp_amount(hours, rate, currency) == amount
-    ):
+    tax = _tax(payload, books)
+    makes = hours * rate if tax and tax.rate else erp_amount(hours, rate, currency)
+    if "day_rate" in payload or not (_fits(hours, sold.digits) and _fits(rate, PRICE_DIGITS) and makes == amount):
         sold, quantity, price = books.fee, Decimal(1), amount
-    return _line(payload["line_key"], sold, quantity, price, said + _order(payload), amount, books, currency)
+    return _line(payload, sold, quantity, price, said + _order(payload), books, currency)
 
 
 def _order(payload: Mapping[str, Any]) -> str:
@@ -193,15 +209,17 @@ def _order(payload: Mapping[str, Any]) -> str:
 def expenses(payload: Mapping[str, Any], books: Books, currency: Currency) -> dict[str, Any]:
     """Return the values of the line of one category of expenses: one fee of their amount, at cost."""
     amount, said = Decimal(payload["amount"]), f"Expenses: {payload['category']}{_order(payload)}"
-    return _line(payload["line_key"], books.fee, Decimal(1), amount, said, amount, books, currency)
+    return _line(payload, books.fee, Decimal(1), amount, said, books, currency)
 
 
 def _line(
-    key: str, sold: Product, quantity: Decimal, price: Decimal, said: str, amount: Decimal, books: Books,
+    payload: Mapping[str, Any], sold: Product, quantity: Decimal, price: Decimal, said: str, books: Books,
     currency: Currency,
 ) -> dict[str, Any]:  # fmt: skip
+    key, amount = payload["line_key"], Decimal(payload["amount"])
     if erp_amount(quantity, price, currency) != amount:
         raise Rejected(f"tryton: line {key}: {currency.code} has no amount of {amount}; round it first")
+    tax = _tax(payload, books)
     return {
         "type": "line",
         "company": books.company,
@@ -213,7 +231,32 @@ def _line(
         "unit_price": number(price),
         "description": said,
         "note": key,
-    }
+    } | ({"taxes": [["add", [tax.id]]]} if tax else {})
+
+
+def _mixed_taxes(lines: Sequence[Mapping[str, Any]], books: Books, currency: Currency) -> list[dict[str, Any]]:
+    """Return the two parts of each tax that has lines above and below zero; together they are the tax of the sum."""
+    found: list[dict[str, Any]] = []
+    for name, tax in books.taxes.items():
+        amounts = [Decimal(each["amount"]) for each in lines if each.get("erp_tax") == name]
+        above, below = (sum((a for a in amounts if (a >= 0) is up), Decimal()) for up in (True, False))
+        if tax.rate and above and below:
+            first = erp_amount(above, tax.rate, currency)
+            rest = erp_amount(above + below, tax.rate, currency) - first
+            found += [_part(tax, tax.owed, above, first), _part(tax, tax.credited, below, rest)]
+    return found
+
+
+def _part(tax: Tax, account: int, base: Decimal, amount: Decimal) -> dict[str, Any]:
+    head = {"tax": tax.id, "description": tax.name, "account": account, "manual": False}
+    return head | {"base": number(base), "amount": number(amount)}
+
+
+def _tax(payload: Mapping[str, Any], books: Books) -> Tax | None:
+    name = payload.get("erp_tax")
+    if name is not None and name not in books.taxes:
+        raise ConfigurationError(f"tryton: the company has no tax {name!r}; add it, or correct `taxes` in psflow.yaml")
+    return books.taxes[name] if name else None
 
 
 def erp_amount(quantity: Decimal, price: Decimal, currency: Currency) -> Decimal:
@@ -240,6 +283,7 @@ def erp_invoice(
         state=found["state"],
         currency=found["currency."]["code"],
         untaxed_amount=found["untaxed_amount"],
+        tax_amount=found["tax_amount"],
         total_amount=found["total_amount"],
         erp_move_id=str(found["move"]) if found["move"] else None,
         lines=tuple(_invoice_line(each) for each in lines),

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from psflow.errors import ConfigurationError, Rejected
-from psflow.systems.tryton.mapping import Books, Buyer, Currency, Product, record_id
+from psflow.systems.tryton.mapping import Books, Buyer, Currency, Product, Tax, record_id
 from psflow.systems.tryton.rpc import Rpc
 
 Domain = list[Any]
@@ -68,6 +68,7 @@ class Masters:
                 payment_term=self._one("account.invoice.payment_term", term, self.payment_term)["id"],
                 hours=self._product(self.hours_product),
                 fee=self._product(self.fee_product),
+                taxes=self._taxes(),
             )
         return self._books
 
@@ -103,6 +104,12 @@ class Masters:
     def status(self, name: str) -> int:
         """Return a project status by its name in the module."""
         return int(self.rpc.read("model.ir.model.data.get_id", "project", name))
+
+    def _taxes(self) -> dict[str, Tax]:
+        ours: Domain = [["company", "=", self.company()], ["parent", "=", None], ["type", "=", "percentage"]]
+        fields = ["id", "name", "rate", "invoice_account", "credit_note_account"]
+        rows = self.rpc.read("model.account.tax.search_read", ours, 0, None, None, fields)
+        return {row["name"]: Tax(*(row[field] for field in fields)) for row in rows}
 
     def _product(self, name: str) -> Product:
         fields = ["default_uom", "default_uom.digits", "template.account_category.account_revenue"]

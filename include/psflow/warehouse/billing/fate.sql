@@ -19,10 +19,21 @@ from (
     left join billing_work work using (entry_key, component)
     left join core.expense_entry seen on (seen.expense_entry_id, seen.version) = (live.expense_entry_id, live.version)
     left join core.expense_entry now on (now.expense_entry_id, now.version) = (work.expense_entry_id, work.version)
-    left join (  -- the oldest that is not in the ledger yet
-        select entry_key, component, min(adjustment_id) as credit_id from billing.adjustment
-        where kind = 'credit' and not exists (select from billing.counted_charge done
-                                              where done.adjustment_id = adjustment.adjustment_id)
-        group by entry_key, component) credit using (entry_key, component)
+    left join (  -- the oldest that is not in the ledger yet, or of which one payer's document was cancelled
+        select distinct on (entry_key, component) entry_key, component, adjustment_id as credit_id, payer_id, charges
+        from (select *, null::text[] as charges from billing.adjustment
+              where kind = 'credit' and not exists (select from billing.counted_charge done
+                                                    where done.adjustment_id = adjustment.adjustment_id)
+              union all
+              select adjustment.*, void.charges
+              from billing.adjustment
+              join (select adjustment_id, array_agg(reverses) as charges from billing.void_charge void
+                    where adjustment_id is not null and kind = 'reversal'
+                      and not exists (select from billing.counted_charge done where done.reverses = void.reverses)
+                    group by adjustment_id) void using (adjustment_id)) open
+        order by entry_key, component, adjustment_id, charges nulls first) credit
+        on (credit.entry_key, credit.component) = (live.entry_key, live.component)
+        and coalesce(credit.payer_id = coalesce(live.payer_id, work.customer_id), credit.payer_id is null)
+        and coalesce(live.charge_id = any(credit.charges), credit.charges is null)
 ) judged
 where judged.charge_id = live.charge_id

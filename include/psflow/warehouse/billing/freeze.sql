@@ -12,11 +12,13 @@ frozen as (
         batch_id, charge_id, kind, time_entry_id, expense_entry_id, version, project_code, worked_on, role, minutes,
         hourly_rate, category, cost, cost_currency, fx_rate, amount, currency, item_id, component, seq, resource_id,
         contract_line, entry_minutes, billed_minutes, whole_minutes, whole_amount, billable_cost, markup_pct, rate_id,
-        terms_version, adjustment_id, order_id, accounting_on, day_rate, hours_per_day, overtime_id)
+        terms_version, adjustment_id, order_id, accounting_on, day_rate, hours_per_day, overtime_id, payer_id, split_id,
+        tax_id)
     select batch_id, charge_id, kind, time_entry_id, expense_entry_id, version, project_code, worked_on, role, minutes,
            hourly_rate, category, cost, cost_currency, fx_rate, amount, currency, item_id, component, seq, resource_id,
            contract_line, entry_minutes, billed_minutes, whole_minutes, whole_amount, billable_cost, markup_pct, rate_id,
-           terms_version, adjustment_id, order_id, accounting_on, day_rate, hours_per_day, overtime_id
+           terms_version, adjustment_id, order_id, accounting_on, day_rate, hours_per_day, overtime_id, payer_id, split_id,
+        tax_id
     from billing_difference cross join batch
     where kind <> 'unrated'
 )

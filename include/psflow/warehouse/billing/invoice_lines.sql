@@ -1,17 +1,19 @@
 -- One line a role and rate (by the hour or day, overtime by itself), then one a category of expenses and items, each purchase
--- order by itself; its amount is the sum of its charges, never rounded again.
+-- order and tax by itself; its amount is the sum of its charges, never rounded again.
 insert into billing.invoice_line (
     line_key, invoice_key, role, minutes, billed_minutes, hourly_rate, day_rate, hours_per_day, is_overtime, category,
-    order_id, amount)
+    order_id, tax_id, amount)
 select invoice_key || '.' || row_number() over (partition by invoice_key order by role, hourly_rate, category, day_rate,
-                                              hours_per_day, is_overtime, order_id),
+                                              hours_per_day, is_overtime, order_id, tax_id),
        invoice_key, role, minutes, billed_minutes, hourly_rate, day_rate, hours_per_day, is_overtime, category,
-       order_id, amount
+       order_id, tax_id, amount
 from (  -- its invoice is looked up, not joined: the planner knows nothing yet of a batch that is this young
-    select (select invoice_key from billing.invoice where (batch_id, project_code) = (%(batch)s, content.project_code)),
+    select (select invoice_key from billing.invoice where (batch_id, project_code) = (%(batch)s, content.project_code)
+                                                      and invoice.payer_id is not distinct from content.payer_id),
            role, sum(minutes) as minutes, sum(coalesce(billed_minutes, minutes)) as billed_minutes, hourly_rate, day_rate,
-           hours_per_day, component = 'overtime' as is_overtime, category, order_id, sum(amount) as amount
+           hours_per_day, component = 'overtime' as is_overtime, category, order_id, tax_id, sum(amount) as amount
     from billing.batch_content content
     where batch_id = %(batch)s
-    group by project_code, role, hourly_rate, day_rate, hours_per_day, component = 'overtime', category, order_id
+    group by project_code, payer_id, role, hourly_rate, day_rate, hours_per_day, component = 'overtime', category, order_id,
+             tax_id
 ) line

@@ -2,6 +2,9 @@
 create temporary table billing_settled (  -- what is invoiced whole and needs no look: it is in no table below
     entry_key text not null, project_code text not null, contract_line text, currency char(3) not null, amount numeric not null
 ) on commit drop;
+create temporary table billing_taxed (  -- which tax the work on a project takes; no row: none fits
+    project_code text not null, payer_id text, valid_from date, valid_to date, tax_id bigint not null
+) on commit drop;
 create temporary table billing_live (  -- what was billed and stands
     like billing.charge, fate text
 ) on commit drop;
@@ -35,5 +38,5 @@ create temporary table billing_difference (
     seq integer, resource_id text, contract_line text, entry_minutes integer, billed_minutes numeric(18, 6),
     whole_minutes numeric(18, 6), whole_amount numeric(18, 3), billable_cost numeric(18, 4), markup_pct numeric(7, 4),
     rate_id text, terms_version integer, adjustment_id bigint, order_id text, accounting_on date, day_rate numeric(18, 4),
-    hours_per_day numeric(4, 2), overtime_id bigint, reason text
+    hours_per_day numeric(4, 2), overtime_id bigint, reason text, payer_id text, split_id bigint, tax_id bigint
 ) on commit drop

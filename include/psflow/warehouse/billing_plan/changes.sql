@@ -24,9 +24,10 @@ planned as (
     order by batch.number desc limit 1
 ),
 before as (
-    select said.*
+    select project_code, currency, sum(amount) as amount
     from planned
     cross join json_to_recordset(planned.plan -> 'invoices') as said (project_code text, currency text, amount numeric)
+    group by project_code, currency
 )
 select project_code, project.name as project, both_sides.currency, coalesce(amount, 0) as amount, last_period,
        case when last_period is not null then coalesce(last_amount, 0) end as last_amount,

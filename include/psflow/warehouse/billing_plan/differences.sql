@@ -3,9 +3,9 @@ with billed as (
     select distinct batch_id from billing.invoice
 ),
 planned as (
-    select batch_id, invoice_key, currency, amount
+    select batch_id, invoice_key, currency, amount, tax
     from billed join billing.plan using (batch_id)
-    cross join json_to_recordset(plan -> 'invoices') as said (invoice_key text, currency text, amount numeric)
+    cross join json_to_recordset(plan -> 'invoices') as said (invoice_key text, currency text, amount numeric, tax numeric)
 ),
 planned_line as (
     select batch_id, line_key, currency, amount
@@ -21,6 +21,16 @@ compared as (
            planned_line.currency, line.amount, invoice.currency::text
     from planned_line
     full join (billing.invoice_line line join billing.invoice using (invoice_key)) using (line_key)
+    union all
+    select batch_id, 'tax of an invoice', invoice_key, planned.tax, planned.currency, tax_amount, invoice.currency::text
+    from planned join billing.invoice using (batch_id, invoice_key)
+    union all
+    select planned.batch_id, 'tax in the ERP', invoice_key, planned.tax, planned.currency, erp.tax_amount, erp.currency::text
+    from planned
+    join billing.live_invoice using (invoice_key)
+    join ops.crosswalk document on (document.kind, document.entity_id) = ('invoice', invoice_key)
+    join core.erp_invoice erp on erp.erp_invoice_id = document.external_id and erp.state in ('posted', 'paid')
+    where planned.tax is not null
     union all
     select planned.batch_id, 'document in the ERP', invoice_key, planned.amount, planned.currency, erp.untaxed_amount,
            erp.currency::text

@@ -1,5 +1,5 @@
 -- Every charge and reversal of a batch, entry by entry.
-select batch_id || '.' || project_code as invoice_key, charge_id, kind,
+select concat_ws('.', batch_id, project_code, payer_id) as invoice_key, charge_id, kind,
        case source when 'time' then 'time entry' when 'expense' then 'expense' else 'contract item' end as what,
        coalesce(time_entry_id, expense_entry_id, item_id) as id, version::int, project_code, worked_on,
        coalesce(role || case when component = 'overtime' then ', overtime' else '' end, category) as of_what,

@@ -4,7 +4,7 @@ with head as (
 ),
 told as (
     select record_id, entity, rule, string_agg(message, '; ' order by message) as says
-    from ops.exceptions where state <> 'resolved' and rule in ('billing', 'rate', 'time_entry', 'expense_entry')
+    from ops.exceptions where state <> 'resolved' and rule in ('billing', 'rate', 'tax', 'time_entry', 'expense_entry')
     group by record_id, entity, rule
 ),
 unloaded as (  -- never passed the gate of its load
@@ -18,14 +18,16 @@ unloaded as (  -- never passed the gate of its load
 )
 select case line.source when 'time' then 'time entry' when 'expense' then 'expense' else 'contract item' end as what,
        coalesce(line.time_entry_id, line.expense_entry_id, line.item_id) as id, line.project_code, line.worked_on,
-       'held by the gate of the batch' as reason, told.says, trim_scale(round(sum(line.minutes) / 60.0, 4)) as hours,
+       case when taxless.says is null then 'held by the gate of the batch' else 'its invoice lacks a tax' end as reason,
+       coalesce(taxless.says, told.says) as says, trim_scale(round(sum(line.minutes) / 60.0, 4)) as hours,
        sum(line.amount) as amount, line.currency::text
 from billing.batch_line line
 join billing.batch_hold using (batch_id, entry_key)
 left join told on told.rule = 'billing' and told.record_id = coalesce(line.time_entry_id, line.expense_entry_id, line.item_id)
+left join told taxless on (taxless.rule, taxless.record_id) = ('tax', line.project_code)
 where batch_id = %(batch)s
 group by line.source, line.time_entry_id, line.expense_entry_id, line.item_id, line.project_code, line.worked_on, told.says,
-         line.currency
+         taxless.says, line.currency
 union all
 select case source when 'time' then 'time entry' when 'expense' then 'expense' else 'contract item' end,
        regexp_replace(left_out.entry_key, '^expense:', ''), project_code, worked_on,

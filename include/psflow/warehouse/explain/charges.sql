@@ -10,7 +10,10 @@ select charge.*, line.invoice_key,
        decided.reason as decided_reason, decided.asked_by, decided.approved_by, decided.decided_on,
        reversed.charge_id as reversed_by, void.invoice_key is not null as is_void, entry.load_id, entry.modified_at,
        payload.system, payload.kind as payload_kind, payload.record_id, payload.payload_hash, payload.received_at,
-       workspace.external_id as project_ref
+       workspace.external_id as project_ref, payer.name as payer, share.share_pct, share.takes_residue,
+       split.valid_from as split_from, split.agreed_on as split_agreed_on, split.reason as split_reason,
+       billing.shares_text(split.split_id) as shares, tax.treatment as tax_said, tax.category as tax_category,
+       trim_scale(tax.rate_pct) as tax_pct, coalesce(tax.reason, tax.reason_code) as tax_reason
 from billing.charge
 join billing.invoice_line line using (line_key)
 join core.project using (project_code)
@@ -56,7 +59,11 @@ left join core.contract_term term
 left join core.acceptance accepted
     on accepted.contract_id = term.contract_id
     and charge.item_id = 'item:' || term.contract_id || ':' || term.term_id || ':' || accepted.milestone_id
+left join core.split using (split_id)
+left join core.customer payer on payer.customer_id = coalesce(charge.payer_id, project.customer_id)
+left join core.split_share share on (share.split_id, share.payer_id) = (charge.split_id, payer.customer_id)
 left join billing.adjustment decided using (adjustment_id)
+left join billing.tax on tax.tax_id = charge.tax_id
 left join billing.counted_charge reversed on reversed.reverses = charge.charge_id
 left join core.time_load load using (load_id)
 left join lateral (

@@ -3,11 +3,15 @@ select invoice.invoice_key, invoice.batch_id, invoice.invoiced_on, invoice.amoun
        invoice.project_code, project.name as project, project.engagement_id, customer.name as customer,
        batch.period, batch.content_hash, batch.legal_entity_id, void.voided_at, document.system, document.external_id,
        erp.number, erp.state, erp.untaxed_amount, erp.total_amount, contract.tax_treatment, deal.tax_treatment as said_of_tax,
-       plan.plan_hash
+       plan.plan_hash, invoice.tax_amount, invoice.gross_amount, erp.tax_amount as erp_tax_amount, customer.country,
+       (select json_agg(json_build_object('category', category, 'rate_pct', trim_scale(rate_pct)::text, 'reason', reason,
+                                          'reason_code', reason_code, 'taxable', taxable::text, 'tax', tax::text,
+                                          'buyer_vat_id', buyer_vat_id) order by category, rate_pct, reason_code)
+        from billing.invoice_tax taxed where taxed.invoice_key = invoice.invoice_key) as taxes
 from billing.invoice
 join billing.batch using (batch_id)
 join core.project using (project_code)
-join core.customer using (customer_id)
+join core.customer on customer.customer_id = coalesce(invoice.payer_id, project.customer_id)
 left join core.contract using (engagement_id)
 left join core.engagement using (engagement_id)
 left join core.opportunity deal using (opportunity_id)

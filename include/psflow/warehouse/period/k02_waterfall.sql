@@ -19,7 +19,8 @@ invoiced as (
     join billing.batch using (batch_id)
     join billing.invoice using (batch_id, project_code)
     left join billing.void_invoice void on void.invoice_key = invoice.invoice_key and voided_at <= %(as_of)s
-    where batch.legal_entity_id = %(entity)s and source = 'time' and void.invoice_key is null and frozen_at <= %(as_of)s
+    where invoice.payer_id is not distinct from charge.payer_id
+      and batch.legal_entity_id = %(entity)s and source = 'time' and void.invoice_key is null and frozen_at <= %(as_of)s
       and worked_on between %(start)s and %(end)s
     group by time_entry_id, charge.project_code
 ),
@@ -31,7 +32,7 @@ left_out as (
 ),
 told as (
     select entity, record_id from ops.exceptions
-    where state <> 'resolved' and rule in ('rate', 'billing', 'time_entry', 'record')
+    where state <> 'resolved' and rule in ('rate', 'tax', 'billing', 'time_entry', 'record')
     union all
     select 'time_entry', entry_key from billing.left_out where source = 'time' and starts_with(reason, 'PURCHASE_ORDER')
 ),

@@ -27,12 +27,14 @@ priced as (
 ),
 again as (
     select *, case when kind = 'reversal' then -reversed_amount
-                   when source = 'time' then billing.round_money(
-                       billing.worth(coalesce(billed_minutes, minutes), rate_now, day_rate_now, hours_now), currency)
+                   when source = 'time' and split_id is not null and billing.is_worth(amount, worth_now, currency) then amount
+                   when source = 'time' then billing.round_money(worth_now, currency)
                    when abs(amount) < abs(whole_amount) then amount
                    else billing.round_money(
                        coalesce(billable_cost, cost) * fx_rate * (1 + coalesce(markup_pct, 0) / 100), currency) end as amount_again
     from priced
+    cross join lateral (
+        select billing.worth(coalesce(billed_minutes, minutes), rate_now, day_rate_now, hours_now) as worth_now) told
 )
 select 'charge ' || charge_id as record_id, currency as unit, amount as left_value, amount_again as right_value,
        case when kind = 'charge' and source = 'time' and rate_now is null then 'its rate is gone'

@@ -16,10 +16,25 @@ with billed as (  -- what counts as billed of an entry, and its live charge (the
     where charge.source <> 'item'
     group by entry_key, charge.source, record_id
 ),
+told as (  -- why something is not billed yet
+    select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'tax', 'billing')
+),
 waits as (  -- the part of an entry that is over a cap, without a purchase order, written off or open after a credit
-    select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity, max(new_version) as new_version
-    from billing.left_out
-    where reason in ('over_cap', 'written_off', 'credited') or starts_with(reason, 'PURCHASE_ORDER')
+    select entry_key, sum(quantity) as quantity, max(new_version) as new_version
+    from (
+        select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity, max(new_version) as new_version
+        from billing.left_out
+        where reason in ('over_cap', 'written_off', 'credited') or starts_with(reason, 'PURCHASE_ORDER')
+        group by entry_key
+        union all  -- one payer's part whose document was cancelled, until the next run bills it again
+        select void.entry_key, coalesce(sum(minutes) / 60.0, sum(cost * abs(void.amount / nullif(whole_amount, 0)))), null
+        from told
+        join billing.invoice on entity = 'invoice' and invoice_key = record_id
+        join billing.void_charge void on (void.batch_id, void.project_code) = (invoice.batch_id, invoice.project_code)
+            and void.payer_id is not distinct from invoice.payer_id
+        where split_id is not null
+        group by void.entry_key
+    ) part
     group by entry_key
 ),
 judged as (
@@ -33,9 +48,6 @@ newest as (  -- the batch frozen last that reaches each month; while it is not p
     from billing.batch
     join (select distinct to_char(worked_on, 'YYYY-MM') as month from billing.passed_entry) worked on month <= period
     order by legal_entity_id, month, frozen_at desc
-),
-told as (  -- why something is not billed yet
-    select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'billing')
 ),
 policy as (  -- from when on we bill; before, work was billed elsewhere
     select * from unnest(%(entities)s::text[], %(starts)s::date[]) as policy (legal_entity_id, starts_on)
@@ -65,11 +77,12 @@ due as (  -- what a posted batch should have billed of an entry, unless an excep
       and not exists (select from told where entity = 'project' and record_id = live.project_code)
       and not exists (select from told join billing.invoice on entity = 'invoice' and invoice_key = record_id
                       join billing.void_charge void using (batch_id, project_code)
-                      where void.entry_key = entry.entry_key)
+                      where void.entry_key = entry.entry_key and void.split_id is null)
 ),
 document as (  -- the one document that is ours; others under the reference show in step 6
     select invoice.invoice_key, invoice.amount, invoice.currency, project.engagement_id, invoice.project_code,
-           erp.erp_invoice_id, erp.state, erp.untaxed_amount, erp.total_amount
+           erp.erp_invoice_id, erp.state, erp.untaxed_amount, erp.total_amount, invoice.tax_amount, invoice.gross_amount,
+           erp.tax_amount as erp_tax_amount
     from billing.live_invoice invoice
     join core.project using (project_code)
     left join ops.crosswalk known on (known.kind, known.entity_id) = ('invoice', invoice.invoice_key)
@@ -122,6 +135,16 @@ compared as (
            document.invoice_key, document.currency, 'invoice', document.amount,
            'posted ERP invoice', case when document.state in ('posted', 'paid') then document.untaxed_amount end
     from document
+    union all
+    select '4 tax to ERP tax', document.invoice_key, document.engagement_id, document.project_code,
+           document.invoice_key, document.currency, 'tax of the invoice', document.tax_amount,
+           'tax of the posted ERP invoice', case when document.state in ('posted', 'paid') then document.erp_tax_amount end
+    from document where document.tax_amount is not null
+    union all
+    select '4 gross to ERP total', document.invoice_key, document.engagement_id, document.project_code,
+           document.invoice_key, document.currency, 'invoice with tax', document.gross_amount,
+           'total of the posted ERP invoice', case when document.state in ('posted', 'paid') then document.total_amount end
+    from document where document.tax_amount is not null
     union all
     select '5 ERP invoices to ledger', document.invoice_key, document.engagement_id, document.project_code,
            document.invoice_key, document.currency, 'posted ERP invoice', document.untaxed_amount,

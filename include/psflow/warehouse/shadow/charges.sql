@@ -15,6 +15,7 @@ join billing.invoice using (batch_id, project_code)
 join core.project using (project_code)
 join core.contract using (engagement_id)
 where contract_id = any(%(contracts)s) and worked_on between %(since)s and %(until)s
+  and invoice.payer_id is not distinct from charge.payer_id
   and billing.number_owner(contract.legal_entity_id, contract_id) = 'psflow'
 group by entry_key, charge.currency
 having sum(charge.amount) <> 0
