@@ -76,7 +76,7 @@ alter table billing.adjustment
     add check (payer_id is null or kind = 'credit');
 comment on column billing.adjustment.payer_id is 'Payer whose part alone is credited; null: all of the entry, each payer''s by its share.';
 
--- the views of the ledger take its new columns, and know whose invoice a charge is on ---------------------------------------
+-- the views of the ledger take its new columns, and ask for the invoice of a charge's line ---------------------------------------
 
 create or replace view billing.batch_content as
 select line.* from billing.batch_line line
@@ -86,15 +86,13 @@ where not exists (select from billing.batch_hold hold
 create or replace view billing.void_charge as
 select charge.*
 from billing.void_invoice
-join billing.invoice using (invoice_key)
-join billing.charge on (charge.batch_id, charge.project_code) = (invoice.batch_id, invoice.project_code)
-    and charge.payer_id is not distinct from invoice.payer_id;
+join billing.invoice_line using (invoice_key)
+join billing.charge using (line_key);
 
 create or replace view billing.counted_charge as
 select charge.* from billing.charge
-where not exists (select from billing.void_invoice join billing.invoice using (invoice_key)
-                  where (invoice.batch_id, invoice.project_code) = (charge.batch_id, charge.project_code)
-                    and invoice.payer_id is not distinct from charge.payer_id);
+where not exists (select from billing.void_invoice join billing.invoice_line line using (invoice_key)
+                  where line.line_key = charge.line_key);
 
 create or replace view billing.live_charge as
 select charge.* from billing.counted_charge charge
