@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.crash.attacks import bill_again, copies, decision, invoice, person, says
+from tests.crash.attacks import bill_again, bill_otherwise, copies, decision, invoice, person, says
 from tests.crash.planting import Mutant, dropped, granted, last, without
 
 _PLAN = "drop trigger if exists guard_plan on billing.invoice; drop trigger if exists guard_plan on ops.approval;"
 
 
+_HEADLESS = dropped("core.{0}_head", "{0}_head_{0}_id_latest_version_fkey")
 _ANYBODY = "(select array_agg(resource_id) from core.resource)"
 _BOTH = (decision("submit", "P-101"), decision("approve", "P-102"))
 POSTGRES = {
@@ -129,6 +130,63 @@ POSTGRES = {
     "charge_deletes": last(
         "charges are append-only", granted("delete", "billing.charge"), says("delete from billing.charge")
     ),
+    "charged_unfrozen": last(
+        "a charge is of a frozen line",
+        "drop trigger guard_frozen on billing.charge",
+        copies("billing.charge", "kind = 'charge'", charge_id="'X.1'", seq="9"),
+    ),
+    "charged_otherwise": last(
+        "a charge is as it was frozen",
+        without("billing.guard_frozen", "where (line.kind", "where false and (line.kind"),
+        bill_otherwise("amount", "kept.amount + 1"),
+    ),
+    "charged_off_invoice": last(
+        "a charge is on an invoice line",
+        without(
+            "billing.guard_frozen",
+            "where not exists (select from billing.invoice_line",
+            "where false and exists (select from billing.invoice_line",
+        ),
+        bill_again("'X.1'", seq="9", line_key="'X'"),
+    ),
+    "charged_from_nothing": last(
+        "a charge is of an hour that is there",
+        without("billing.guard_frozen", "where time_entry_id is not null", "where false and time_entry_id is not null"),
+        bill_again("'X.1'", version="99"),
+    ),
+    "reversed_nothing": last(
+        "a reversal is of a charge",
+        without("billing.guard_frozen", "where reverses is not null", "where false and reverses is not null"),
+        bill_again("'X.1.R'", kind="'reversal'"),
+    ),
+    "frozen_nowhere": last(
+        "a frozen line is of a batch",
+        "drop trigger guard_known on billing.batch_line",
+        copies("billing.batch_line", batch_id="'X'"),
+    ),
+    "frozen_for_nobody": last(
+        "a frozen line is of a project",
+        without(
+            "billing.guard_known",
+            "or not exists (select from core.project",
+            "or false and not exists (select from core.project",
+        ),
+        copies("billing.batch_line", charge_id="'X'", project_code="'X'"),
+    ),
+    **{
+        f"charged_{table.partition('.')[2]}_goes": last(
+            "what is charged stays",
+            f"drop trigger guard_charged on {table}",
+            says(f"delete from {table} where ({key}) in (select {key} from billing.charge)"),
+            "".join(f"{one};" for one in (granted("delete", table), *others)),
+        )
+        for table, key, *others in (
+            ("core.time_entry", "time_entry_id, version", _HEADLESS.format("time_entry")),
+            ("core.expense_entry", "expense_entry_id, version", _HEADLESS.format("expense_entry")),
+            ("billing.batch_line", "batch_id, charge_id"),
+            ("billing.invoice_line", "line_key"),
+        )
+    },
     "frozen_lines": last(
         "what is frozen stays",
         granted("update", "billing.batch_line"),
