@@ -57,6 +57,8 @@ def stage_difference(
         "frozen": frozen_batch(store, entity.legal_entity_id) if keeps_prices and not anew_from else None,
     }  # fmt: skip
     store.run(sql("warehouse.billing", "staging"))
+    store.run(sql("warehouse.billing", "passed"), **scope)
+    store.run("analyze billing_passed")
     if skips_settled:
         store.run(sql("warehouse.billing", "settled"), **scope)
     store.run("analyze billing_settled")
@@ -65,6 +67,8 @@ def stage_difference(
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
         store.run(anew, **scope | {"from": anew_from})
     has_overtime = _split_overtime(store, scope)
+    store.run(sql("warehouse.billing", "rates"), **scope)
+    store.run("analyze billing_rate")
     store.run(sql("warehouse.billing", "price"), **scope)
     if has_overtime:
         store.run(sql("warehouse.billing", "overtime_held"))
@@ -84,8 +88,8 @@ def stage_difference(
 def unstage(store: Store) -> None:
     """Make room for another staging in the same transaction."""
     store.run(
-        "drop table billing_settled, billing_live, billing_part, billing_work, billing_owed, billing_room, "
-        "billing_difference"
+        "drop table billing_passed, billing_rate, billing_settled, billing_live, billing_part, billing_work, "
+        "billing_owed, billing_room, billing_difference"
     )
 
 
