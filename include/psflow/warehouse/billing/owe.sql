@@ -20,7 +20,7 @@ lost as (  -- of a part that is none any more it counts for the other
     where kind = 'write_off'
     group by 1, 2
 ),
-rest as (
+rest as not materialized (  -- few are credited
     select work.entry_key, work.component, work.minutes, coalesce(stands.whole_minutes, work.whole_minutes) as whole_minutes,
            coalesce(stands.whole_amount, work.whole_amount) as whole_amount,
            coalesce(stands.hourly_rate, work.hourly_rate) as hourly_rate,

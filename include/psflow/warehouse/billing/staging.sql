@@ -34,6 +34,9 @@ create temporary table billing_owed (  -- of that, what stands in no charge yet,
 create temporary table billing_room (  -- what each cap still lets through
     cap_id text not null, used numeric not null, room numeric not null
 ) on commit drop;
+create temporary table billing_left (  -- what is not billed, and why
+    like billing.left_out including defaults
+) on commit drop;
 create temporary table billing_difference (
     charge_id text not null, kind text not null, source text not null, entry_key text not null, time_entry_id text,
     expense_entry_id text, version integer not null, project_code text not null, worked_on date not null, role text,
