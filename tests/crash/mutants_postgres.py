@@ -8,7 +8,6 @@ from tests.crash.planting import Mutant, dropped, granted, last, without
 _PLAN = "drop trigger if exists guard_plan on billing.invoice; drop trigger if exists guard_plan on ops.approval;"
 
 
-_HEADLESS = dropped("core.{0}_head", "{0}_head_{0}_id_latest_version_fkey")
 _ANYBODY = "(select array_agg(resource_id) from core.resource)"
 _BOTH = (decision("submit", "P-101"), decision("approve", "P-102"))
 POSTGRES = {
@@ -178,15 +177,44 @@ POSTGRES = {
             "what is charged stays",
             f"drop trigger guard_charged on {table}",
             says(f"delete from {table} where ({key}) in (select {key} from billing.charge)"),
-            "".join(f"{one};" for one in (granted("delete", table), *others)),
+            granted("delete", table) + "; drop trigger guard_pointed on core.time_entry;",
         )
-        for table, key, *others in (
-            ("core.time_entry", "time_entry_id, version", _HEADLESS.format("time_entry")),
-            ("core.expense_entry", "expense_entry_id, version", _HEADLESS.format("expense_entry")),
+        for table, key in (
+            ("core.time_entry", "time_entry_id, version"),
             ("billing.batch_line", "batch_id, charge_id"),
             ("billing.invoice_line", "line_key"),
         )
     },
+    "charged_expense_entry_goes": last(
+        "what is charged stays",
+        "drop trigger guard_charged on core.expense_entry",
+        says("delete from core.expense_entry where expense_entry_id in (select expense_entry_id from billing.charge)"),
+        granted("delete", "core.expense_entry")
+        + ";"
+        + dropped("core.expense_entry_head", "expense_entry_head_expense_entry_id_latest_version_fkey")
+        + ";",
+    ),
+    "newest_version_goes": last(
+        "what an hour points to stays",
+        "drop trigger guard_pointed on core.time_entry",
+        says("delete from core.time_entry"),
+        granted("delete", "core.time_entry") + "; drop trigger guard_charged on core.time_entry;",
+    ),
+    "version_of_no_load": last(
+        "a version came with a load",
+        "drop trigger guard_version on core.time_entry",
+        copies("core.time_entry", version="99", load_id="99"),
+    ),
+    "hour_of_no_version": last(
+        "an hour has the version it points to",
+        "drop trigger guard_head on core.time_entry_head",
+        copies("core.time_entry_head", time_entry_id="'X'"),
+    ),
+    "version_that_never_came": last(
+        "an hour moves to a version that is there",
+        "drop trigger guard_head_moves on core.time_entry_head",
+        says("update core.time_entry_head set latest_version = 99"),
+    ),
     "frozen_lines": last(
         "what is frozen stays",
         granted("update", "billing.batch_line"),

@@ -53,24 +53,26 @@ alter table billing.charge
     drop constraint charge_overtime_id_fkey;
 
 -- the other direction, for whoever may delete: the application may not
-create function billing.guard_charged() returns trigger language plpgsql as $$
-declare is_charged boolean;
+create function core.guard_named() returns trigger language plpgsql as $$
+declare is_named boolean;
 begin
-    execute format('select exists (select from billing.charge where (%1$s) = (select %1$s from (select ($1).*) gone))', tg_argv[0])
-        into is_charged using old;
-    if is_charged then
-        raise exception 'a row of % is charged and stays', tg_table_name using errcode = 'foreign_key_violation';
+    execute format('select exists (select from %s where (%s) = (select %s from (select ($1).*) gone))',
+                   tg_argv[0], tg_argv[1], coalesce(tg_argv[2], tg_argv[1])) into is_named using old;
+    if is_named then
+        raise exception 'a row of % is named in % and stays', tg_table_name, tg_argv[0] using errcode = 'foreign_key_violation';
     end if;
     return case tg_op when 'DELETE' then old else new end;
 end $$;
 create trigger guard_charged before delete or update of time_entry_id, version on core.time_entry
-    for each row execute function billing.guard_charged('time_entry_id, version');
+    for each row execute function core.guard_named('billing.charge', 'time_entry_id, version');
+create trigger guard_pointed before delete or update of time_entry_id, version on core.time_entry
+    for each row execute function core.guard_named('core.time_entry_head', 'time_entry_id, latest_version', 'time_entry_id, version');
 create trigger guard_charged before delete or update of expense_entry_id, version on core.expense_entry
-    for each row execute function billing.guard_charged('expense_entry_id, version');
+    for each row execute function core.guard_named('billing.charge', 'expense_entry_id, version');
 create trigger guard_charged before delete or update of batch_id, charge_id on billing.batch_line
-    for each row execute function billing.guard_charged('batch_id, charge_id');
+    for each row execute function core.guard_named('billing.charge', 'batch_id, charge_id');
 create trigger guard_charged before delete or update of line_key on billing.invoice_line
-    for each row execute function billing.guard_charged('line_key');
+    for each row execute function core.guard_named('billing.charge', 'line_key');
 
 create function billing.guard_known() returns trigger language plpgsql as $$
 declare found text;
@@ -98,3 +100,35 @@ create or replace function billing.minor_digits(currency text) returns integer l
 create or replace function billing.round_money(amount numeric, currency text) returns numeric
     language sql immutable parallel safe
     return round(amount, billing.minor_digits(currency));
+
+-- the same for versions of hours, of which a load brings as many
+create function core.guard_version() returns trigger language plpgsql as $$
+declare found text;
+begin
+    select min(time_entry_id) into found from added
+    where not exists (select from core.time_load load where load.load_id = added.load_id);
+    if found is not null then
+        raise exception 'a version of hour % is of no load', found using errcode = 'foreign_key_violation';
+    end if;
+    return null;
+end $$;
+create trigger guard_version after insert on core.time_entry referencing new table as added
+    for each statement execute function core.guard_version();
+alter table core.time_entry drop constraint time_entry_load_id_fkey;
+
+create function core.guard_head() returns trigger language plpgsql as $$
+declare found text;
+begin
+    select min(time_entry_id) into found from pointed
+    where not exists (select from core.time_entry entry
+                      where entry.time_entry_id = pointed.time_entry_id and entry.version = pointed.latest_version);
+    if found is not null then
+        raise exception 'hour % has no version that it is said to have', found using errcode = 'foreign_key_violation';
+    end if;
+    return null;
+end $$;
+create trigger guard_head after insert on core.time_entry_head referencing new table as pointed
+    for each statement execute function core.guard_head();
+create trigger guard_head_moves after update on core.time_entry_head referencing new table as pointed
+    for each statement execute function core.guard_head();
+alter table core.time_entry_head drop constraint time_entry_head_time_entry_id_latest_version_fkey;
