@@ -132,6 +132,19 @@ def bill_again(charge_id: str, *before: str, **changed: str) -> Attack:
     return attack
 
 
+def bill_otherwise(column: str, value: str) -> Attack:
+    """Return an attack that freezes a part of a billed hour and charges it with another value in a column."""
+
+    def attack(day: Day) -> None:
+        where, _ = charge("")
+        new = {"charge_id": "'X.1'", "seq": "9"}
+        with day.store.transaction("attack"):
+            _execute(day.store, copy_of(day.store, "billing.batch_line", where, **new))
+            _execute(day.store, copy_of(day.store, "billing.charge", where, **new, **{column: value}))
+
+    return attack
+
+
 def reversed_twice(day: Day) -> None:
     """Take back one billed hour twice."""
     for ending in (".R", ".R~1"):

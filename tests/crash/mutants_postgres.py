@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.crash.attacks import bill_again, copies, decision, invoice, person, says
+from tests.crash.attacks import bill_again, bill_otherwise, copies, decision, invoice, person, says
 from tests.crash.planting import Mutant, dropped, granted, last, without
 
 _PLAN = "drop trigger if exists guard_plan on billing.invoice; drop trigger if exists guard_plan on ops.approval;"
@@ -128,6 +128,92 @@ POSTGRES = {
     ),
     "charge_deletes": last(
         "charges are append-only", granted("delete", "billing.charge"), says("delete from billing.charge")
+    ),
+    "charged_unfrozen": last(
+        "a charge is of a frozen line",
+        "drop trigger guard_frozen on billing.charge",
+        copies("billing.charge", "kind = 'charge'", charge_id="'X.1'", seq="9"),
+    ),
+    "charged_otherwise": last(
+        "a charge is as it was frozen",
+        without("billing.guard_frozen", "where (line.kind", "where false and (line.kind"),
+        bill_otherwise("amount", "kept.amount + 1"),
+    ),
+    "charged_off_invoice": last(
+        "a charge is on an invoice line",
+        without(
+            "billing.guard_frozen",
+            "where not exists (select from billing.invoice_line",
+            "where false and exists (select from billing.invoice_line",
+        ),
+        bill_again("'X.1'", seq="9", line_key="'X'"),
+    ),
+    "charged_from_nothing": last(
+        "a charge is of an hour that is there",
+        without("billing.guard_frozen", "where time_entry_id is not null", "where false and time_entry_id is not null"),
+        bill_again("'X.1'", version="99"),
+    ),
+    "reversed_nothing": last(
+        "a reversal is of a charge",
+        without("billing.guard_frozen", "where reverses is not null", "where false and reverses is not null"),
+        bill_again("'X.1.R'", kind="'reversal'"),
+    ),
+    "frozen_nowhere": last(
+        "a frozen line is of a batch",
+        "drop trigger guard_known on billing.batch_line",
+        copies("billing.batch_line", batch_id="'X'"),
+    ),
+    "frozen_for_nobody": last(
+        "a frozen line is of a project",
+        without(
+            "billing.guard_known",
+            "or not exists (select from core.project",
+            "or false and not exists (select from core.project",
+        ),
+        copies("billing.batch_line", charge_id="'X'", project_code="'X'"),
+    ),
+    **{
+        f"charged_{table.partition('.')[2]}_goes": last(
+            "what is charged stays",
+            f"drop trigger guard_charged on {table}",
+            says(f"delete from {table} where ({key}) in (select {key} from billing.charge)"),
+            granted("delete", table) + "; drop trigger guard_pointed on core.time_entry;",
+        )
+        for table, key in (
+            ("core.time_entry", "time_entry_id, version"),
+            ("billing.batch_line", "batch_id, charge_id"),
+            ("billing.invoice_line", "line_key"),
+        )
+    },
+    "charged_expense_entry_goes": last(
+        "what is charged stays",
+        "drop trigger guard_charged on core.expense_entry",
+        says("delete from core.expense_entry where expense_entry_id in (select expense_entry_id from billing.charge)"),
+        granted("delete", "core.expense_entry")
+        + ";"
+        + dropped("core.expense_entry_head", "expense_entry_head_expense_entry_id_latest_version_fkey")
+        + ";",
+    ),
+    "newest_version_goes": last(
+        "what an hour points to stays",
+        "drop trigger guard_pointed on core.time_entry",
+        says("delete from core.time_entry"),
+        granted("delete", "core.time_entry") + "; drop trigger guard_charged on core.time_entry;",
+    ),
+    "version_of_no_load": last(
+        "a version came with a load",
+        "drop trigger guard_version on core.time_entry",
+        copies("core.time_entry", version="99", load_id="99"),
+    ),
+    "hour_of_no_version": last(
+        "an hour has the version it points to",
+        "drop trigger guard_head on core.time_entry_head",
+        copies("core.time_entry_head", time_entry_id="'X'"),
+    ),
+    "version_that_never_came": last(
+        "an hour moves to a version that is there",
+        "drop trigger guard_head_moves on core.time_entry_head",
+        says("update core.time_entry_head set latest_version = 99"),
     ),
     "frozen_lines": last(
         "what is frozen stays",

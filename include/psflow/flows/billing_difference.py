@@ -56,8 +56,12 @@ def stage_difference(
         "levels": list(entity.rate_levels), "specificity": list(entity.rate_specificity),
         "frozen": frozen_batch(store, entity.legal_entity_id) if keeps_prices and not anew_from else None,
     }  # fmt: skip
+    store.run("set local work_mem = '64MB'")
+    store.run("set local default_statistics_target = 10")  # how many rows there are is what the planner must know
     store.run(sql("warehouse.billing", "staging"))
     billing_tax.stage(store, entity)
+    store.run(sql("warehouse.billing", "passed"), **scope)
+    store.run("analyze billing_passed")
     if skips_settled:
         store.run(sql("warehouse.billing", "settled"), **scope)
     store.run("analyze billing_settled, billing_taxed")
@@ -66,6 +70,8 @@ def stage_difference(
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
         store.run(anew, **scope | {"from": anew_from})
     has_overtime = _split_overtime(store, scope)
+    store.run(sql("warehouse.billing", "rates"), **scope)
+    store.run("analyze billing_rate")
     store.run(sql("warehouse.billing", "price"), **scope)
     if has_overtime:
         store.run(sql("warehouse.billing", "overtime_held"))
@@ -89,8 +95,8 @@ def stage_difference(
 def unstage(store: Store) -> None:
     """Make room for another staging in the same transaction."""
     store.run(
-        "drop table billing_settled, billing_taxed, billing_live, billing_part, billing_work, billing_owed, "
-        "billing_room, billing_difference"
+        "drop table billing_passed, billing_rate, billing_settled, billing_taxed, billing_live, billing_part, "
+        "billing_work, billing_owed, billing_room, billing_left, billing_difference"
     )
 
 
@@ -124,10 +130,10 @@ def report_left_out(
 ) -> None:
     """Say what the difference does not bill and why: in `billing.left_out`, as exceptions where it takes a person."""
     scope: dict[str, Any] = {"entity": legal_entity_id, "until": until, "since": since}
-    store.run(sql("warehouse.billing", "say_anew"), **scope)
     store.run(sql("warehouse.billing", "leave_out"), **scope)
-    store.run(sql("warehouse.billing", "resolve_entries"), **scope)
-    store.run(sql("warehouse.billing", "resolve_void"), **scope)
+    store.run("analyze billing_left")
+    for step in ("say_anew", "say", "resolve_entries", "resolve_void"):
+        store.run(sql("warehouse.billing", step), **scope)
     unrated = store.rows(
         "select distinct on (entry_key) * from billing_difference where kind = 'unrated' order by entry_key"
     )

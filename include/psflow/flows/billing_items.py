@@ -44,7 +44,7 @@ def stage(store: Store, entity: LegalEntity, until: dt.date) -> None:
     rows = store.rows(sql("warehouse.billing", "terms"), entity=entity.legal_entity_id)
     if not rows:
         return
-    facts, made = _facts(store, entity, until), list[tuple[object, ...]]()
+    facts, made = _facts(store, entity), list[tuple[object, ...]]()
     for row in rows:
         try:
             made += [_line(row, item) for item in _judge(row, facts, until) if item.worked_on <= until]
@@ -99,13 +99,13 @@ def _keep(store: Store, row: Row) -> None:
     )  # fmt: skip
 
 
-def _facts(store: Store, entity: LegalEntity, until: dt.date) -> _Facts:
-    facts, scope = _Facts(), {"entity": entity.legal_entity_id, "until": until}
+def _facts(store: Store, entity: LegalEntity) -> _Facts:
+    facts = _Facts()
     for row in store.rows(sql("warehouse.billing", "acceptances"), entity=entity.legal_entity_id):
         facts.acceptances[row.pop("contract_id")].append(milestone.Acceptance(**row))
-    for row in store.rows(sql("warehouse.billing", "retainer_hours"), **scope):
+    for row in store.rows(sql("warehouse.billing", "retainer_hours")):
         facts.hours[row["contract_id"]][row["month"]] = row["hours"]
-    for row in store.rows(sql("warehouse.billing", "costs"), **scope):
+    for row in store.rows(sql("warehouse.billing", "costs")):
         facts.costs[row["contract_id"]].setdefault(row["month"], {})[row["kind"]] = row["amount"]
         if row["amount"] is None:
             facts.unknown.add(row["contract_id"])

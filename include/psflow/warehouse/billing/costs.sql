@@ -3,16 +3,14 @@
 with spent as (
     select contract_id, entry.currency, worked_on, 'labour' as kind, minutes * cost.hourly_cost / 60 as amount,
            cost.currency as cost_currency
-    from billing.passed_entry entry
+    from billing_passed entry
     left join core.cost_rate cost on cost.resource_id = entry.resource_id
         and worked_on >= cost.valid_from and (cost.valid_to is null or worked_on <= cost.valid_to)
-    where source = 'time' and legal_entity_id = %(entity)s and contract_type = 'cost_plus' and is_to_bill
-      and worked_on <= %(until)s
+    where source = 'time' and contract_type = 'cost_plus'
     union all
     select contract_id, currency, worked_on, 'expenses', cost - coalesce(recoverable_tax, 0), cost_currency
-    from billing.passed_entry
-    where source = 'expense' and legal_entity_id = %(entity)s and contract_type = 'cost_plus' and is_to_bill
-      and worked_on <= %(until)s
+    from billing_passed
+    where source = 'expense' and contract_type = 'cost_plus'
 )
 select contract_id, to_char(spent.worked_on, 'YYYY-MM') as month, kind,
        case when bool_and(amount is not null and rate is not null) then sum(amount * rate) end as amount

@@ -1,4 +1,4 @@
--- What this batch does not bill of its entries, and why: said anew for the legal entity, both parts of an entry together.
+-- What this batch does not bill of its entries, and why, both parts of an entry together.
 with open as (
     select work.*, owed.cap_id, owed.minutes - under.minutes as over_minutes, owed.amount - under.amount as over_amount,
            under.minutes as under_minutes, owed.held, owed.held_for, owed.held_cap_id, owed.adjustment_id
@@ -7,6 +7,7 @@ with open as (
         select owed.take + owed.held as amount,
                case when owed.take + owed.held = owed.amount then owed.minutes
                     else trunc(work.minutes * (owed.take + owed.held) / nullif(owed.whole_amount, 0)) end as minutes) under
+    where under.amount <> owed.amount or owed.held_for is not null
 ),
 credited as (  -- what credits open again, by all payers or by one
     select work.entry_key, work.source, work.project_code, work.worked_on, max(work.cost) as cost,
@@ -49,7 +50,7 @@ part as (
     select entry_key, reason, source, project_code, worked_on, minutes, cost, null, currency, null, null
     from billing_difference where kind = 'unrated'
 )
-insert into billing.left_out (
+insert into billing_left (
     entry_key, reason, source, legal_entity_id, project_code, worked_on, minutes, cost, amount, currency, cap_id,
     new_version)
 select entry_key, reason, source, %(entity)s, project_code, worked_on, sum(minutes), sum(cost), sum(amount), currency, max(cap_id),

@@ -1,7 +1,7 @@
 -- billing: which part of an hour is overtime, where overtime is agreed; each part is priced and billed by itself
 -- grain:  time entry and part (work, overtime) of a contract that has agreed on overtime
 -- unit:   minutes worked; both parts add up to the entry
--- reads:  billing.passed_entry, core.overtime, billing_live, billing.batch_content
+-- reads:  billing_passed, core.overtime, billing_live, billing.batch_content
 -- owner:  finance
 with entry as materialized (  -- hours of a week count from its first day, billed by us or not
     select entry_key, project_code, contract_id, resource_id, worked_on, role, minutes, contract_line,
@@ -9,9 +9,9 @@ with entry as materialized (  -- hours of a week count from its first day, bille
                               rows unbounded preceding) as of_day,
            sum(minutes) over (partition by contract_id, who, date_trunc('week', worked_on)
                               order by worked_on, entry_key collate "C" rows unbounded preceding) as of_week
-    from billing.passed_entry
+    from billing_passed
     cross join lateral (select coalesce(resource_id, entry_key) as who) person
-    where source = 'time' and legal_entity_id = %(entity)s and is_to_bill and is_by_itself and worked_on <= %(until)s
+    where source = 'time' and is_by_itself
       and worked_on >= date_trunc('week', greatest(%(starts_on)s::date, %(since)s::date, '-infinity'))
       and contract_id in (select contract_id from core.overtime)
 ),

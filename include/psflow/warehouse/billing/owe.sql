@@ -34,7 +34,7 @@ again as (  -- what was accepted of one payer's part on a document that was canc
           order by entry_key, component, version, seq, payer_id, issue desc) void
     group by entry_key, component, adjustment_id
 ),
-rest as (
+rest as not materialized (  -- few are credited
     select work.entry_key, work.component, work.minutes, coalesce(stands.whole_minutes, work.whole_minutes) as whole_minutes,
            coalesce(stands.whole_amount, work.whole_amount) as whole_amount,
            coalesce(stands.hourly_rate, work.hourly_rate) as hourly_rate,

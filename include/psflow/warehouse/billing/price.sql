@@ -1,57 +1,12 @@
 -- billing: what each hour and expense up to a day is worth, or the reason why that is not known (held, never 0)
 -- grain:  time or expense entry, the version that passed its gate; of an hour with overtime each of its two parts
 -- unit:   minutes; cost as paid; amount in the contract's currency, rounded once, half away from zero
--- reads:  billing.passed_entry, core.rate, core.agreed_rate, core.increment, core.expense_policy, core.fx_rate, billing_live,
---         billing_part
+-- reads:  billing_passed, billing_rate, core.increment, core.expense_policy, core.fx_rate, billing_live, billing_part
 -- owner:  finance
-with billable as materialized (  -- what was done before we bill was billed elsewhere
-    select * from billing.passed_entry
-    where legal_entity_id = %(entity)s and is_to_bill and worked_on <= %(until)s
-      and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
-      and is_by_itself
-      and not exists (select from billing_settled settled where settled.entry_key = passed_entry.entry_key)
-),
-offered as materialized (
-    select *, case specificity when 'person' then resource_id else role end as who,
-           case specificity when 'role+region' then region else '' end as place,
-           array_position(%(levels)s::text[], level) * 100 + array_position(%(specificity)s::text[], specificity) as rank
-    from core.agreed_rate
-),
-ranked as (
-    select distinct level, specificity from offered
-),
-asked as materialized (  -- every hour once a kind of price, so that each finds its own by equality
-    select entry_key, billable.role, worked_on, level, specificity, currency, place.region,
-           case level when 'contract_line' then contract_line when 'contract' then contract_id
-                      when 'customer' then customer_id else '*' end as scope_id,
-           case specificity when 'person' then billable.resource_id else billable.role end as who,
-           case specificity when 'role+region' then place.region else '' end as place
-    from billable
-    left join core.resource person using (resource_id)
-    cross join lateral (select coalesce(billable.region, person.region) as region) place
-    cross join ranked
-    where source = 'time'
-),
-candidate as (
-    select entry_key, concat_ws('|', rate.rate_card_id, rate.role, rate.valid_from) as rate_id, rate.hourly_rate,
-           null::numeric as day_rate, null::numeric as hours_per_day, false as is_overtime,
-           array_position(%(levels)s::text[], 'standard') * 100 + array_position(%(specificity)s::text[], 'role') as rank
-    from billable
-    join core.rate on rate.rate_card_id = billable.rate_card_id and rate.role = billable.role
-        and worked_on >= rate.valid_from and (rate.valid_to is null or worked_on <= rate.valid_to)
-    where source = 'time'
-    union all
-    select entry_key, rate_id, hourly_rate, day_rate, hours_per_day, is_overtime, rank
-    from asked
-    join offered using (level, specificity, currency, scope_id, who, place)
-    where coalesce(offered.role = asked.role, offered.role is null)
-      and coalesce(offered.region = asked.region, offered.region is null)
-      and worked_on >= valid_from and (valid_to is null or worked_on <= valid_to)
-),
-rated as (
-    select distinct on (entry_key, is_overtime) entry_key, is_overtime, rate_id, hourly_rate, day_rate, hours_per_day,
-           count(*) over (partition by entry_key, is_overtime, rank) as ties
-    from candidate where rank is not null order by entry_key, is_overtime, rank
+with billable as not materialized (  -- what was done before we bill was billed elsewhere
+    select * from billing_passed
+    where is_by_itself and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
+      and not exists (select from billing_settled settled where settled.entry_key = billing_passed.entry_key)
 ),
 step as (
     select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_before from core.increment
@@ -130,7 +85,8 @@ priced as (
                 else faced.cost - coalesce(recoverable_tax, 0) end as billable_cost,
            num_nonnulls(unit_price, unit_limit) > 0 and quantity is null as lacks_quantity
     from faced
-    left join rated on rated.entry_key = faced.entry_key and is_overtime = (component = 'overtime' and multiplier is null)
+    left join billing_rate rated on rated.asks = faced.asks and is_overtime = (component = 'overtime' and multiplier is null)
+        and faced.worked_on >= rated.valid_from and (rated.valid_before is null or faced.worked_on < rated.valid_before)
     left join stepped on stepped.entry_key = faced.entry_key
     left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
         and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)

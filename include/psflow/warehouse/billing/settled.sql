@@ -3,9 +3,9 @@
 -- What is compared is what `fate` compares.
 insert into billing_settled
 select entry.entry_key, min(live.project_code), min(live.contract_line), min(live.currency), sum(live.amount)
-from billing.passed_entry entry
+from billing_passed entry
 join billing.live_charge live using (entry_key)
-where entry.source = 'time' and legal_entity_id = %(entity)s and is_to_bill and is_by_itself and entry.worked_on <= %(until)s
+where entry.source = 'time' and is_by_itself
   and entry.worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
   and not exists (select from billing.adjustment where adjustment.entry_key = entry.entry_key)
   and not exists (select from core.overtime where overtime.contract_id = entry.contract_id)

@@ -1,4 +1,11 @@
 -- Where a billing run works out its difference; one session's own, gone with the transaction.
+create temporary table billing_passed (
+    like billing.passed_entry, place text, asks text
+) on commit drop;
+create temporary table billing_rate (  -- the best price of a question from a day on, and how many are as good
+    asks text not null, is_overtime boolean not null, valid_from date not null, valid_before date, rate_id text not null,
+    hourly_rate numeric, day_rate numeric, hours_per_day numeric, ties bigint not null
+) on commit drop;
 create temporary table billing_settled (  -- what is invoiced whole and needs no look: it is in no table below
     entry_key text not null, project_code text not null, contract_line text, currency char(3) not null, amount numeric not null
 ) on commit drop;
@@ -29,6 +36,9 @@ create temporary table billing_owed (  -- of that, what stands in no charge yet,
 ) on commit drop;
 create temporary table billing_room (  -- what each cap still lets through
     cap_id text not null, used numeric not null, room numeric not null
+) on commit drop;
+create temporary table billing_left (  -- what is not billed, and why
+    like billing.left_out including defaults
 ) on commit drop;
 create temporary table billing_difference (
     charge_id text not null, kind text not null, source text not null, entry_key text not null, time_entry_id text,

@@ -56,15 +56,13 @@ where not exists (select from billing.batch_hold hold
 create or replace view billing.void_charge as
 select charge.*
 from billing.void_invoice
-join billing.invoice using (invoice_key)
-join billing.charge on (charge.batch_id, charge.project_code) = (invoice.batch_id, invoice.project_code)
-    and charge.payer_id is not distinct from invoice.payer_id;
+join billing.invoice_line using (invoice_key)
+join billing.charge using (line_key);
 
 create or replace view billing.counted_charge as
 select charge.* from billing.charge
-where not exists (select from billing.void_invoice join billing.invoice using (invoice_key)
-                  where (invoice.batch_id, invoice.project_code) = (charge.batch_id, charge.project_code)
-                    and invoice.payer_id is not distinct from charge.payer_id);
+where not exists (select from billing.void_invoice join billing.invoice_line line using (invoice_key)
+                  where line.line_key = charge.line_key);
 
 create or replace view billing.live_charge as
 select charge.* from billing.counted_charge charge

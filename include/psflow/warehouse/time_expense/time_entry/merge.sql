@@ -61,9 +61,12 @@ added as (
     from changed cross join load
     returning time_entry_id, version
 ),
+moved as (
+    update core.time_entry_head head set latest_version = added.version, state = 'pending'
+    from added where added.time_entry_id = head.time_entry_id and added.version > 1
+),
 pointed as (
     insert into core.time_entry_head (time_entry_id, latest_version, state)
-    select time_entry_id, version, 'pending' from added
-    on conflict (time_entry_id) do update set latest_version = excluded.latest_version, state = 'pending'
+    select time_entry_id, version, 'pending' from added where version = 1
 )
 select (select count(*) from changed) as changed, (select max(modified_at) from entry_staging) as read_to
