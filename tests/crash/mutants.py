@@ -122,8 +122,15 @@ FLOWS = {
     "no_compensation": Mutant(
         "a refused deal is closed in the ERP",
         "psflow.flows.activation",
-        "    except Rejected:\n        _compensate(store, config, erp, engagement_id, epoch)\n",
-        "    except Rejected:\n",
+        "        _compensate(store, config, erp, engagement_id, epoch)\n        raise\n",
+        "        raise\n",
+        hunts=("compensation/unique",),
+    ),
+    "refusal_untold": Mutant(
+        "a refused deal says so in the CRM, and its owner is told",
+        "psflow.flows.activation",
+        "compensation.tell(store, config, crm, refused, engagement_id, epoch, error)",
+        "pass",
         hunts=("compensation/unique",),
     ),
     "one_epoch": Mutant(

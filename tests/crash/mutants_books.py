@@ -162,6 +162,31 @@ LEDGERS = {
             split_id="(select max(split_id) from core.split)",
         ),
     ),
+    "tax_does_not_add_up": last(
+        "the taxes of a document add up before it is sent",
+        "drop trigger guard_tax on billing.batch",
+        says(invoice(), "update billing.batch set state = 'released' where batch_id = :batch"),
+        _ANY_INVOICE + "drop trigger guard_plan on billing.invoice;",
+    ),
+    "tax_behind_its_invoice": last(
+        "a document that is sent gets no other tax",
+        "drop trigger guard_late on billing.invoice_tax",
+        says(
+            "insert into billing.invoice_tax (invoice_key, taxable, tax) select invoice_key, 0, 0 "
+            "from billing.invoice limit 1"
+        ),
+    ),
+    "two_taxes_alike": last(
+        "a tax of psflow.yaml is kept once",
+        dropped("billing.tax", "tax_legal_entity_id_treatment_category_rate_pct_reason_code_key"),
+        copies("billing.tax"),
+    ),
+    "taxed_twice": last(
+        "a document has one tax a category, rate and reason",
+        dropped("billing.invoice_tax", "invoice_tax_invoice_key_category_rate_pct_reason_code_key"),
+        copies("billing.invoice_tax"),
+        "drop trigger guard_late on billing.invoice_tax;",
+    ),
     "split_is_rewritten": last(
         "what was agreed on payers stays",
         granted("update", "core.split_share"),

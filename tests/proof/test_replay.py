@@ -2,7 +2,7 @@
 Ledgers that earlier versions recorded, under the code of this one: the same flows find every write done.
 
 A key or a payload that came out otherwise would be a second write of something that is there. Record a new scenario
-with `RECORD=1 make replay`; a recorded ledger is never recorded again.
+with `make replay RECORD=1`; a recorded ledger is never recorded again.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _WORKED_ON = "2026-10-05"
 
 def by_parameter(url: str, strings: list[str]) -> int:
     """Write customers as the CRM's sync does; return how many names are not what they were."""
-    rows = [{"customer_id": str(n), "name": text, "street": text, "city": None, "country": None}
+    rows = [{"customer_id": str(n), "name": text, "street": text, "city": None, "country": None, "vat_id": None}
             for n, text in enumerate(strings)]  # fmt: skip
     with Store.open(as_role(url, "psflow_app"), REGION) as store:
         with store.transaction("inject"):
