@@ -1,4 +1,4 @@
-"""Recorded ledgers under the code of today: `make replay`; with `RECORD=1` scenarios without a ledger are written down."""
+"""Recorded ledgers under the code of today: `make replay`; `RECORD=1` writes down scenarios without a ledger."""
 
 from __future__ import annotations
 
