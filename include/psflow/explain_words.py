@@ -55,6 +55,8 @@ def invoice(head: Row, lines: int) -> str:
 def why_invoice(head: Row) -> list[str]:
     """Return how an invoice came to be, and its tax."""
     found = [f"batch {head['batch_id']} had this of {head['project_code']}, worked up to the end of {head['period']}"]
+    if head["shares"]:
+        found.append(f"{head['project_code']} is paid by {head['shares']}; each payer has an invoice of its own")
     if head["voided_at"]:
         found.append("its draft was cancelled in the ERP before it was posted, so it counts as never made")
     said = "the contract says no tax treatment"

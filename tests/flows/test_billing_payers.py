@@ -135,6 +135,7 @@ def test_the_plan_the_invoice_and_the_explanation_name_the_payer(working: Firm, 
     working.bill()
     said = everything(explained(working, OF_OTHER))
     assert f"Invoice {OF_OTHER} to Globex of 2026-10-31: USD 30.08" in said
+    assert "P-1001 is paid by Acme 60 % and the residue, Globex 40 %; each payer has an invoice of its own" in said
     assert "Globex pays 40 %, rounded; the payers are Acme 60 % and the residue, Globex 40 %" in said
     assert "agreed on 2026-10-01 for work from 2026-10-01 on: SOW 3, annex P" in said
     assert "Acme pays 60 %, it takes the residue" in everything(explained(working, "1.1"))

@@ -4,6 +4,8 @@ select invoice.invoice_key, invoice.batch_id, invoice.invoiced_on, invoice.amoun
        batch.period, batch.content_hash, batch.legal_entity_id, void.voided_at, document.system, document.external_id,
        erp.number, erp.state, erp.untaxed_amount, erp.total_amount, contract.tax_treatment, deal.tax_treatment as said_of_tax,
        plan.plan_hash, invoice.tax_amount, invoice.gross_amount, erp.tax_amount as erp_tax_amount, customer.country,
+       (select string_agg(distinct billing.shares_text(split_id), '; ') from billing.invoice_line join billing.charge using (line_key)
+        where invoice_line.invoice_key = invoice.invoice_key and split_id is not null) as shares,
        (select json_agg(json_build_object('category', category, 'rate_pct', trim_scale(rate_pct)::text, 'reason', reason,
                                           'reason_code', reason_code, 'taxable', taxable::text, 'tax', tax::text,
                                           'buyer_vat_id', buyer_vat_id) order by category, rate_pct, reason_code)
