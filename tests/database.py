@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from psflow import config
+from psflow.config import Config
 from psflow.sandbox.postgres import Server
 from psflow.store.connection import Store
 from psflow.warehouse import migrate
@@ -56,6 +60,12 @@ def store(app_url: str) -> Iterator[Store]:
     """An open store, as the role the flows run as."""
     with Store.open(app_url, REGION) as opened:
         yield opened
+
+
+@cache
+def shipped() -> Config:
+    """Return the policy that is shipped, read once: it is frozen, and reading it takes longer than many a test."""
+    return config.load(Path(__file__).parents[1] / "psflow.yaml")
 
 
 def as_role(url: str, role: str) -> str:

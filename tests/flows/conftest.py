@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from psflow import config as policy
 from psflow.config import Config
 from psflow.contracts import OpenEffect, VendorProfile
 from psflow.errors import ConfigurationError, Rejected
@@ -22,6 +20,7 @@ from psflow.systems import Copy, ErpInvoice, ErpInvoiceLine, LedgerLine, Undo
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.transport import Transport
+from tests.database import shipped
 from tests.systems.conftest import Sandbox, kantata_sandbox, salesforce_sandbox, serve
 
 __all__ = ["kantata_sandbox", "salesforce_sandbox", "serve"]
@@ -315,7 +314,7 @@ CARDS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 def config() -> Config:
-    loaded = policy.load(Path(__file__).parents[2] / "psflow.yaml")
+    loaded = shipped()
     fast = {k: VendorProfile(**(v.model_dump() | FAST)) for k, v in loaded.systems.items()}
     return loaded.model_copy(update={"systems": fast})
 

@@ -19,7 +19,7 @@ from psflow.flows.alert_message import Message
 from psflow.store import exceptions
 from psflow.store.connection import Store
 from psflow.store.exceptions import Finding
-from tests.database import REGION
+from tests.database import REGION, shipped
 from tests.flows.conftest import Firm, PassGate
 
 BASE = "https://airflow.example"
@@ -34,7 +34,7 @@ DAY = dt.date(2026, 11, 25)
 def config() -> Config:
     """The shipped policy, with a channel for finance and one for the PMO."""
     channels = {"finance": Channel(conn_id="mail", to=("finance@firm.example",)), "pmo": Channel(conn_id="chat")}
-    return policy.load().model_copy(update={"channels": channels})
+    return shipped().model_copy(update={"channels": channels})
 
 
 @pytest.fixture

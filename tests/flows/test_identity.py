@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from psflow import config as policy
 from psflow.config import Config
 from psflow.contracts import Resource
 from psflow.errors import NeedsReview
@@ -22,7 +21,7 @@ from psflow.flows.sync_people import save_person
 from psflow.store import matches
 from psflow.store.connection import Row, Store
 from psflow.systems.ports import BadRow, Page, Pulled
-from tests.database import REGION
+from tests.database import REGION, shipped
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ HR, PSA, PLANNER = Source("bamboohr"), Source("kantata"), Source("float")
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return policy.load()
+    return shipped()
 
 
 @pytest.fixture

@@ -5,17 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from psflow import config as policy
 from psflow.contracts import Period
 from psflow.errors import GateFailed, TransientError
 from psflow.flows import period
 from psflow.store.connection import Store
-from tests.database import REGION
+from tests.database import REGION, shipped
 from tests.flows.conftest import ENTITY, Firm
 
 ROUNDS = 100
@@ -69,7 +67,7 @@ def _release(store: Store, month: Period, project: str) -> None:
 
 def closer(url: str, seed: int, meet: Any, took: Any) -> None:
     """Close one month after the other, each as soon as nothing of it is open."""
-    luck, rules = random.Random(seed), policy.load(Path(__file__).parents[2] / "psflow.yaml")
+    luck, rules = random.Random(seed), shipped()
     with Store.open(url, REGION) as store:
         for month in MONTHS:
             meet.wait(20)

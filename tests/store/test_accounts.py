@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from psflow import config as policy
 from psflow.config import Channel, Config
 from psflow.contracts import VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, TransientError, Unauthorized
@@ -27,7 +25,7 @@ from psflow.systems.float.client import Float
 from psflow.systems.kantata.client import Kantata
 from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.transport import ONCE, Transport
-from tests.database import REGION
+from tests.database import REGION, shipped
 from tests.effects import open_effect
 from tests.systems.conftest import (
     Sandbox,
@@ -50,7 +48,7 @@ Account = Callable[..., SharedAccount]
 
 def config_with(**profile: Any) -> Config:
     """psflow.yaml with one profile for every system, data engineering reachable, and little patience."""
-    loaded = policy.load(Path(__file__).parents[2] / "psflow.yaml")
+    loaded = shipped()
     quick = VendorProfile(**(LIFE | {"pause_s": 0.3, "probe_s": 0.3} | profile))
     channels = {"data engineering": Channel(conn_id="engineers")}
     return loaded.model_copy(update={"systems": dict.fromkeys(loaded.systems, quick), "channels": channels})

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from psflow import config as policy
 from psflow.config import Config
 from psflow.errors import NeedsReview
 from psflow.sandbox.postgres import Server
@@ -17,13 +16,14 @@ from psflow.store import exceptions
 from psflow.store.connection import Store
 from psflow.store.exceptions import Finding
 from psflow.warehouse import migrate
+from tests.database import shipped
 
 HELD = Finding("time_entry", "time_entry", "77", "minutes", "2000", "TE-01: minutes are 1 to 1440")
 
 
 @pytest.fixture
 def config() -> Config:
-    return policy.load()
+    return shipped()
 
 
 def tell(store: Store, config: Config, *findings: Finding) -> int:
