@@ -76,6 +76,23 @@ alter table billing.adjustment
     add check (payer_id is null or kind = 'credit');
 comment on column billing.adjustment.payer_id is 'Payer whose part alone is credited; null: all of the entry, each payer''s by its share.';
 
+-- it says which tax, too (0023), so that its views and what people approve are defined once -------------------------------------
+
+do $$ declare ledger text;
+begin  -- a line of a document refers to its tax; a row of the ledger is part of one, and a foreign key a row costs as much as the row
+    foreach ledger in array array['batch_line', 'charge', 'invoice_line'] loop
+        execute format('alter table billing.%I add column tax_id bigint', ledger);
+        execute format('comment on column billing.%I.tax_id is %L', ledger,
+            'Tax it takes; of a reversal that of what it reverses. Null: billed before taxes were kept, or none fits yet.');
+    end loop;
+end $$;
+
+alter table billing.invoice
+    add column tax_amount numeric(18, 3),
+    add column gross_amount numeric(18, 3) generated always as (amount + tax_amount) stored;
+comment on column billing.invoice.amount is 'Without tax.';
+comment on column billing.invoice.tax_amount is 'Sum of its taxes; null: from before taxes were kept.';
+
 -- the views of the ledger take its new columns, and ask for the invoice of a charge's line ---------------------------------------
 
 create or replace view billing.batch_content as
@@ -158,7 +175,7 @@ join core.customer on customer.customer_id = coalesce(invoice.payer_id, project.
 left join ops.crosswalk document on (document.kind, document.entity_id) = ('invoice', invoice.invoice_key)
 left join core.erp_invoice erp on erp.erp_invoice_id = document.external_id;
 
--- what people approve: a line that one customer pays reads as it did, so what waits keeps its hash --------------------------
+-- what people approve: a line that one customer pays, and one without a tax, reads as it did and keeps its hash --------------------------
 
 create or replace function billing.content_hash(batch text) returns text language sql stable
     return (select encode(sha256(convert_to(
@@ -171,7 +188,7 @@ create or replace function billing.content_hash(batch text) returns text languag
                         billable_cost, markup_pct, terms_version, adjustment_id, accounting_on)::text
                     || coalesce('|' || order_id, '') || coalesce('|' || day_rate || ' a day of ' || hours_per_day, '')
                     || coalesce('|overtime ' || overtime_id, '')
-                    || coalesce('|split ' || split_id || ' ' || coalesce(payer_id, 'own'), ''),
+                    || coalesce('|split ' || split_id || ' ' || coalesce(payer_id, 'own'), '') || coalesce('|tax ' || tax_id, ''),
                     e'\n' order by charge_id collate "C") as lines
                 from billing.batch_content line where line.batch_id = head.batch_id) content
             where head.batch_id = batch);

@@ -38,52 +38,7 @@ comment on function billing.tax_on is 'The tax on a sum of nets, rounded once to
 
 -- what is frozen -------------------------------------------------------------------------------------------------------
 
-do $$ declare ledger text;
-begin  -- a line of a document refers to its tax; a row of the ledger is part of one, and a foreign key a row costs as much as the row
-    foreach ledger in array array['batch_line', 'charge', 'invoice_line'] loop
-        execute format('alter table billing.%I add column tax_id bigint', ledger);
-        execute format('comment on column billing.%I.tax_id is %L', ledger,
-            'Tax it takes; of a reversal that of what it reverses. Null: billed before taxes were kept, or none fits yet.');
-    end loop;
-end $$;
 alter table billing.invoice_line add foreign key (tax_id) references billing.tax;
-
-create or replace view billing.batch_content as
-select line.* from billing.batch_line line
-where not exists (select from billing.batch_hold hold
-                  where (hold.batch_id, hold.entry_key) = (line.batch_id, line.entry_key));
-
-create or replace view billing.void_charge as
-select charge.*
-from billing.void_invoice
-join billing.invoice_line using (invoice_key)
-join billing.charge using (line_key);
-
-create or replace view billing.counted_charge as
-select charge.* from billing.charge
-where not exists (select from billing.void_invoice join billing.invoice_line line using (invoice_key)
-                  where line.line_key = charge.line_key);
-
-create or replace view billing.live_charge as
-select charge.* from billing.counted_charge charge
-where kind = 'charge' and not exists (select from billing.counted_charge r where r.reverses = charge.charge_id);
-
--- what has no tax reads as it did: the hash of what was signed before stays
-create or replace function billing.content_hash(batch text) returns text language sql stable
-    return (select encode(sha256(convert_to(
-                concat_ws('|', head.legal_entity_id, head.period, head.invoiced_on) || e'\n' || content.lines, 'UTF8')), 'hex')
-            from billing.batch head
-            cross join lateral (
-                select string_agg(
-                    row(charge_id, kind, entry_key, version, project_code, worked_on, role, minutes, hourly_rate, category,
-                        cost, cost_currency, fx_rate, amount, currency, component, seq, billed_minutes, rate_id,
-                        billable_cost, markup_pct, terms_version, adjustment_id, accounting_on)::text
-                    || coalesce('|' || order_id, '') || coalesce('|' || day_rate || ' a day of ' || hours_per_day, '')
-                    || coalesce('|overtime ' || overtime_id, '')
-                    || coalesce('|split ' || split_id || ' ' || coalesce(payer_id, 'own'), '') || coalesce('|tax ' || tax_id, ''),
-                    e'\n' order by charge_id collate "C") as lines
-                from billing.batch_content line where line.batch_id = head.batch_id) content
-            where head.batch_id = batch);
 
 create view billing.batch_tax as
 select batch_id, project_code, payer_id, currency, category, rate_pct, reason_code, reason, rounding, taxable,
@@ -101,16 +56,6 @@ comment on view billing.batch_tax is
     'What a batch would be taxed: an invoice, category, rate and reason. Null category: reversals from before taxes were kept; null tax: none fits.';
 
 -- the document ---------------------------------------------------------------------------------------------------------
-
-alter table billing.invoice
-    add column tax_amount numeric(18, 3),
-    add column gross_amount numeric(18, 3) generated always as (amount + tax_amount) stored;
-comment on column billing.invoice.amount is 'Without tax.';
-comment on column billing.invoice.tax_amount is 'Sum of its taxes; null: from before taxes were kept.';
-
-create or replace view billing.live_invoice as
-select invoice.* from billing.invoice
-where not exists (select from billing.void_invoice void where void.invoice_key = invoice.invoice_key);
 
 create table billing.invoice_tax (
     invoice_key text not null references billing.invoice,
