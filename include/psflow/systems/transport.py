@@ -298,7 +298,7 @@ class _Lines(HTTPAdapter):
     def _watch(self) -> None:
         """Cut at the deadline. One thread serves all calls in a row: to start one costs more than a page."""
         with self._turn:
-            while self._is_calling and (left := self._ends - time.monotonic()) > 0:
+            while (left := self._ends - time.monotonic()) > 0:  # also between calls: the next is mostly near
                 self._turn.wait(left)
             self._watcher = None
             if self._is_calling:
