@@ -226,6 +226,17 @@ def test_a_refused_write_says_what_may_happen_next(
         crm.perform(update())
 
 
+def test_a_deal_somebody_has_open_was_not_changed_though_the_call_answers_200(
+    salesforce_sandbox: Any, crm: Salesforce
+) -> None:
+    salesforce_sandbox.load({"Opportunity": [opportunity(1)]})
+    salesforce_sandbox.arm("PATCH /services/data", "partial_success")
+    with pytest.raises(TransientError, match="UNABLE_TO_LOCK_ROW"):
+        crm.perform(update())
+    assert crm.find(update()) is None
+    assert crm.perform(update()) == WON
+
+
 def test_a_write_with_an_expired_token_was_not_applied_and_goes_once_more_with_a_new_one(
     salesforce_sandbox: Any, crm: Salesforce
 ) -> None:

@@ -53,8 +53,8 @@ class Dialect(Protocol):
     What a vendor's sandbox tells the shared part.
 
     It may also have `weather`: fault -> the matches where it strikes, for faults that not every vendor can make
-    (`slow_index`, `expired_token`, `partial_success` where psflow sends batches) or that strike elsewhere; () means
-    never. And `read_only`: psflow writes nothing there, so no write of its can be lost.
+    (`slow_index`, `expired_token`, `partial_success` where records go out in batches) or that strike elsewhere; ()
+    means never. And `read_only`: psflow writes nothing there, so no write of its can be lost.
     """
 
     routes: list[tuple[str, str, Handler]]

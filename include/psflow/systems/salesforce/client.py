@@ -149,27 +149,27 @@ class Salesforce:
 
     def perform(self, effect: OpenEffect) -> str:
         """Write engagement, project code and state on the opportunity (`update_opportunity`) and return its id."""
-        opportunity_id = self._capability(effect)
-        effect.permit(self.key)  # before the token call: an old ticket must not even sign in
-        self._patch(effect, f"sobjects/Opportunity/{opportunity_id}", mapping.engagement_fields(effect.payload))
-        return opportunity_id
+        (answer,) = self.perform_many([effect])
+        if isinstance(answer, PsflowError):
+            raise answer
+        return str(answer)
 
     def perform_many(self, effects: Sequence[OpenEffect]) -> list[Answer | PsflowError]:
         """Do the same for up to 200 opportunities in one request (sObject Collections), each on its own."""
         ids = [self._capability(effect) for effect in effects]
-        for effect in effects:
+        for effect in effects:  # before the token call: an old ticket must not even sign in
             effect.permit(self.key)
         fields = [mapping.engagement_fields(effect.payload) for effect in effects]
         records = [{"attributes": {"type": "Opportunity"}, "id": i} | f for i, f in zip(ids, fields, strict=True)]
-        reply = self._patch(effects[0], "composite/sobjects", {"allOrNone": False, "records": records})
+        reply = self._patch(effects[0], {"allOrNone": False, "records": records})
         try:
             rows = msgspec.json.decode(reply.body, type=list[_Row])
             return [i if row.success else _why(row, e.key) for i, e, row in zip(ids, effects, rows, strict=True)]
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
             raise UncertainOutcome(f"{self.key}: a collection answered {reply.status} without its rows") from None
 
-    def _patch(self, effect: OpenEffect, path: str, body: dict[str, Any]) -> Reply:
-        url = f"{_ROOT}/{path}"
+    def _patch(self, effect: OpenEffect, body: dict[str, Any]) -> Reply:
+        url = f"{_ROOT}/composite/sobjects"
         try:
             return self._token.call(
                 lambda token: self.transport.write(effect, "PATCH", url, _PROOF, headers=_headers(token), json=body)
