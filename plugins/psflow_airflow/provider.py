@@ -74,6 +74,7 @@ def _float() -> dict[str, Any]:
             "currency": _text("Currency of the account", "ISO code of its cost rates; required"),
             "contact": _text("Contact", "mail address Float may write to about our requests; required"),
             "app_url": _text("Address people use", "https://yourcompany.float.com, for links; required"),
+            "zone": _text("Time zone of the account", "such as Europe/Berlin; default UTC"),
         },
     )
 

@@ -61,6 +61,14 @@ def test_a_missing_field_is_named_with_its_connection(monkeypatch: pytest.Monkey
         FloatHook().get_conn()
 
 
+def test_an_account_keeps_the_time_of_its_zone_and_an_unknown_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "https://x.example.com", extra=EXTRA | {"zone": "Europe/Berlin"})
+    assert str(FloatHook().get_conn().zone) == "Europe/Berlin"
+    connect(monkeypatch, "https://x.example.com", extra=EXTRA | {"zone": "Berlin"})
+    with pytest.raises(ConfigurationError, match=r"'psflow_float': time zone 'Berlin' is unknown"):
+        FloatHook().get_conn()
+
+
 def test_people_of_the_planner_are_pulled(firm: Firm, connections: None, planner: Sandbox) -> None:
     counts = FloatPullOperator(task_id="pull").execute(context())
     assert (counts["resources"], counts["assignments"], counts["withdrawn"]) == (1, 0, 0)

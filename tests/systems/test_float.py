@@ -7,6 +7,7 @@ import json
 import time
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -155,6 +156,16 @@ def test_an_allocation_is_an_assignment_with_the_planners_ids(float_sandbox: Any
     assert (first.hours_per_day, first.request_id, first.is_confirmed) == (Decimal("6.25"), None, True)
     assert first.modified_at == dt.datetime(2026, 11, 2, 10, 11, 12, tzinfo=dt.UTC)
     assert not second.is_confirmed
+
+
+def test_a_change_happened_when_the_accounts_clock_says_in_summer_and_in_winter(
+    float_sandbox: Any, planner: Float
+) -> None:
+    float_sandbox.load({"tasks": [task(1), task(2, modified="2026-07-02 10:11:12")]})
+    planner.zone = ZoneInfo("Europe/Berlin")
+    winter, summer = (each.modified_at for each in booked(planner))
+    assert winter == dt.datetime(2026, 11, 2, 9, 11, 12, tzinfo=dt.UTC)
+    assert summer == dt.datetime(2026, 7, 2, 8, 11, 12, tzinfo=dt.UTC)
 
 
 def test_a_repeating_allocation_is_one_row_there_and_one_assignment_a_time_here(

@@ -38,7 +38,8 @@ class Float:
     """
     The `Planner` port. `currency` is the account's, which no record names; `contact` is a mail address Float wants.
 
-    `app_url` is where people see the schedule. What it will not take becomes Rejected with its own message.
+    `app_url` is where people see the schedule; `zone` is the account's: it says without one when something
+    changed. What it will not take becomes Rejected with its own message.
     """
 
     transport: Transport
@@ -49,6 +50,7 @@ class Float:
     app_url: str
     instance: str = ""
     key: str = "float"
+    zone: dt.tzinfo = dt.UTC
     _rest: Rest = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class Float:
         people = {key for rows in self._people(patient=True) for key, raw in rows if not _is_placeholder(raw)}
 
         def read(raw: msgspec.Raw) -> list[Assignment]:
-            found = mapping.assignments(typed(raw, mapping.Booking), from_day, to_day)
+            found = mapping.assignments(typed(raw, mapping.Booking), from_day, to_day, self.zone)
             return [each for each in found if each.resource_ref in people]
 
         for rows in self._rest.scan("tasks", patient=True, start_date="1970-01-01", end_date=str(to_day)):
@@ -211,7 +213,7 @@ class Float:
             raise Rejected(f"float: allocation {task_id} is one of several people; take the one off in Float")
         if ends_on >= task.start_date:
             self._rest.patch(effect, "tasks", task_id, mapping_writes.ended(task, ends_on))
-        elif task.start_date > dt.datetime.now(dt.UTC).date():
+        elif task.start_date > dt.datetime.now(self.zone).date():
             self._rest.delete(effect, "tasks", task_id)
         else:
             raise Rejected(f"float: allocation {task_id} began on {task.start_date}; no earlier day can be its last")

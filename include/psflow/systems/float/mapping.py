@@ -130,7 +130,7 @@ def _costs(ref: str, rate: str | None, currency: str) -> tuple[CostRate, ...]:
         raise NeedsReview("cost_rate is no amount with at most four decimals; correct it in Float") from None
 
 
-def assignments(booking: Booking, from_day: dt.date, to_day: dt.date) -> Iterator[Assignment]:
+def assignments(booking: Booking, from_day: dt.date, to_day: dt.date, zone: dt.tzinfo = dt.UTC) -> Iterator[Assignment]:
     """
     Yield what a booking is within the window: one assignment a person and repetition. Raises NeedsReview.
 
@@ -143,10 +143,10 @@ def assignments(booking: Booking, from_day: dt.date, to_day: dt.date) -> Iterato
     for starts, ends in _occurrences(booking, to_day):
         for person in booking.people:
             if starts <= to_day and ends >= from_day:
-                yield _assignment(booking, person, starts, ends)
+                yield _assignment(booking, person, starts, ends, zone)
 
 
-def _assignment(booking: Booking, person: int, starts: dt.date, ends: dt.date) -> Assignment:
+def _assignment(booking: Booking, person: int, starts: dt.date, ends: dt.date, zone: dt.tzinfo) -> Assignment:
     suffix = "" if person == booking.people[0] else f".{person}"
     suffix += "" if starts == booking.start_date else f"@{starts}"
     try:
@@ -159,7 +159,7 @@ def _assignment(booking: Booking, person: int, starts: dt.date, ends: dt.date) -
             ends_on=ends,
             hours_per_day=booking.hours.quantize(_CENT),
             is_confirmed=_STATES[booking.status],
-            modified_at=_instant(booking.modified),
+            modified_at=_instant(booking.modified, zone),
         )
     except (InvalidOperation, ValidationError):
         raise NeedsReview("hours is not between 0 and 24; correct the allocation in Float") from None
@@ -187,11 +187,12 @@ def _moved(day: dt.date, repeat_state: int, times: int) -> dt.date:
     return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def _instant(stamp: str | None) -> dt.datetime | None:
+def _instant(stamp: str | None, zone: dt.tzinfo) -> dt.datetime | None:
     try:
-        return dt.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=dt.UTC) if stamp else None
+        said = dt.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S") if stamp else None
     except ValueError:
         raise NeedsReview("modified is not YYYY-MM-DD HH:MM:SS") from None
+    return said and said.replace(tzinfo=zone).astimezone(dt.UTC)
 
 
 # -- how what we wrote is known again
