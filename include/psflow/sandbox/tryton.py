@@ -131,26 +131,30 @@ class TrytonServer:
         if not have:
             keep(self.folder / "ports.json", {name: free_port(port) for name, port in self._ports.items()})
         server, proxy = self._ports["server"], self._ports["proxy"]
-        if "server" not in have:
-            self._spawn("server", [
+        commands = {
+            "server": [
                 self._python, "-m", "gunicorn", "trytond.application:app", "--bind", f"127.0.0.1:{server}",
                 "--workers", 1, "--threads", 8, "--timeout", 300, "--graceful-timeout", 5, "--no-control-socket",
-            ])  # fmt: skip
-        if "proxy" not in have:
-            ours = [sys.executable, "-m", "psflow.sandbox.fault_proxy"]
-            self._spawn("proxy", [*ours, "--port", proxy, "--upstream", server, "--file", self._faults])
-        self._await(time.monotonic() + wait_s)
+            ],
+            "proxy": [
+                sys.executable, "-m", "psflow.sandbox.fault_proxy",
+                "--port", proxy, "--upstream", server, "--file", self._faults,
+            ],
+        }  # fmt: skip
+        started = [self._spawn(part, command) for part, command in commands.items() if part not in have]
+        self._await(time.monotonic() + wait_s, started)
 
-    def _spawn(self, part: str, command: list[Any]) -> None:
+    def _spawn(self, part: str, command: list[Any]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            subprocess.Popen(
+            return subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 start_new_session=True, env=self._environ(part),
             )  # fmt: skip
 
-    def _await(self, until: float) -> None:
+    def _await(self, until: float, started: list[subprocess.Popen[bytes]]) -> None:
+        """Wait for an answer, as long as what was started lives; its environment shows only a moment after."""
         transport = Transport("tryton", self.url, 10, patience=ONCE)
-        while time.monotonic() < until and self.running:
+        while time.monotonic() < until and all(child.poll() is None for child in started):
             try:
                 transport.read("POST", "/rpc/", json=_VERSION)
                 return

@@ -84,11 +84,9 @@ class Vendors:
         self.load("kantata", settings={"bearer": c.bearer})
         self.load("bamboohr", settings={"api_key": c.api_key})
         self.load("float", settings={"token": c.float_token})
-        for vendor in VENDORS:
-            if self.process(vendor) is None:
-                self._spawn(vendor)
-        for vendor in VENDORS:
-            self._await(vendor, time.monotonic() + wait_s)
+        started = {vendor: self._spawn(vendor) for vendor in VENDORS if self.process(vendor) is None}
+        for vendor, child in started.items():
+            self._await(vendor, child, time.monotonic() + wait_s)
 
     def stop(self) -> None:
         """Stop all. Their records stay."""
@@ -173,7 +171,7 @@ class Vendors:
             keep(file, whole)
         return whole
 
-    def _spawn(self, vendor: Vendor) -> None:
+    def _spawn(self, vendor: Vendor) -> subprocess.Popen[bytes]:
         if free_port(self.ports[vendor]) != self.ports[vendor]:  # somebody else took it meanwhile
             self.ports[vendor] = free_port()
             keep(self.state_dir / "vendors.json", self._kept() | {"ports": self.ports})
@@ -185,6 +183,7 @@ class Vendors:
                 env=os.environ | {_TOKEN: self.credentials.control_token},
             )  # fmt: skip
         self._pid_file(vendor).write_text(str(child.pid))
+        return child
 
     def process(self, vendor: Vendor) -> psutil.Process | None:
         """Return this vendor's process; a number that now belongs to another program is not ours."""
@@ -194,8 +193,8 @@ class Vendors:
             return None
         return find(pid, str(self._file(vendor)))
 
-    def _await(self, vendor: Vendor, until: float) -> None:
-        while time.monotonic() < until and self.process(vendor) is not None:
+    def _await(self, vendor: Vendor, child: subprocess.Popen[bytes], until: float) -> None:
+        while time.monotonic() < until and child.poll() is None:  # its command line shows only a moment after
             try:
                 socket.create_connection(("127.0.0.1", self.ports[vendor]), timeout=1).close()
                 return
