@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook
 import psflow_airflow
 from psflow.config import Config
 from psflow.errors import ConfigurationError, TransientError
-from psflow.store.accounts import overview
+from psflow.store.breakers import overview
 from psflow.store.connection import Store
 from psflow_airflow.hooks.bamboohr import BambooHRHook
 from psflow_airflow.hooks.kantata import KantataHook

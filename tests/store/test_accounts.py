@@ -16,7 +16,7 @@ from psflow.contracts import VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, TransientError, Unauthorized
 from psflow.flows import alerts
 from psflow.flows.effects import drive
-from psflow.store import accounts, effects
+from psflow.store import breakers, effects
 from psflow.store.accounts import SharedAccount
 from psflow.store.connection import Store
 from psflow.store.effects import NewEffect
@@ -70,7 +70,7 @@ def account(app_url: str) -> Iterator[Account]:
 
 def row(store: Store, account: SharedAccount) -> Any:
     with store.transaction("test"):
-        found = accounts.overview(store, account.config)
+        found = breakers.overview(store, account.config)
     (ours,) = [each for each in found if (each["system"], each["instance"]) == (account.system, account.instance)]
     return ours
 
@@ -182,7 +182,7 @@ def test_a_pause_is_as_long_as_the_vendor_says_and_doubles_where_it_says_nothing
     mine.admit(0, is_write=True)
     mine.note("throttled", "answered 429", 40)
     assert 35 < (refused(mine).retry_after_s or 0) <= 40
-    accounts.close_breaker(store, mine.config, "kantata", None, person("engineer"), "asked them")
+    breakers.close_breaker(store, mine.config, "kantata", None, person("engineer"), "asked them")
     waits = []
     for _ in range(3):
         mine.admit(5, is_write=True)
@@ -265,7 +265,7 @@ def test_what_a_flow_undoes_leaves_the_account_as_it_was_told(account: Account, 
         mine.note("refused", "answered 403")
         raise ZeroDivisionError
     assert row(store, mine)["breaker"] == "open"
-    assert [each["system"] for each in accounts.overview(store, mine.config)] == ["kantata"]
+    assert [each["system"] for each in breakers.overview(store, mine.config)] == ["kantata"]
 
 
 # -- credentials
@@ -453,12 +453,12 @@ def test_a_worker_that_hangs_while_signing_in_holds_nobody_for_ever(account: Acc
 def test_a_person_opens_a_breaker_and_only_a_person_closes_it(account: Account, store: Store) -> None:
     mine = account(probe_s=0.05)
     mine.admit(0, is_write=True)
-    accounts.open_breaker(store, mine.config, "kantata", None, person("petra"), "they migrate tonight")
+    breakers.open_breaker(store, mine.config, "kantata", None, person("petra"), "they migrate tonight")
     mine.note("answered")
     time.sleep(0.1)
     told = refused(mine)
     assert "they migrate tonight (opened by P-202)" in str(told) and "until a person closes it" in str(told)
-    accounts.close_breaker(store, mine.config, "kantata", HOST, person("engineer"), "they are back")
+    breakers.close_breaker(store, mine.config, "kantata", HOST, person("engineer"), "they are back")
     mine.admit(0, is_write=True)
     with store.transaction("test"):
         said = store.rows("select actor, action, subject, detail from ops.audit order by audit_id")
@@ -474,7 +474,7 @@ def test_finance_and_pmo_do_not_operate_breakers(account: Account, store: Store,
     mine = account()
     mine.admit(0, is_write=True)
     with pytest.raises(NeedsReview, match=f"{user} may not open a breaker"):
-        accounts.open_breaker(store, mine.config, "kantata", None, person(user), "because")
+        breakers.open_breaker(store, mine.config, "kantata", None, person(user), "because")
     assert row(store, mine)["breaker"] == "closed"
 
 
@@ -483,10 +483,10 @@ def test_a_breaker_needs_a_reason_and_an_account_that_is_meant(account: Account,
     for instance in ("a.example.com", "b.example.com"):
         account(instance=instance).admit(0, is_write=True)
     with pytest.raises(NeedsReview, match="say why"):
-        accounts.open_breaker(store, config, "kantata", "a.example.com", person("engineer"), " ")
+        breakers.open_breaker(store, config, "kantata", "a.example.com", person("engineer"), " ")
     with pytest.raises(ConfigurationError, match="a.example.com, b.example.com"):
-        accounts.open_breaker(store, config, "kantata", None, person("engineer"), "because")
+        breakers.open_breaker(store, config, "kantata", None, person("engineer"), "because")
     with pytest.raises(ConfigurationError, match="has no account 'c.example.com'"):
-        accounts.open_breaker(store, config, "kantata", "c.example.com", person("engineer"), "because")
+        breakers.open_breaker(store, config, "kantata", "c.example.com", person("engineer"), "because")
     with pytest.raises(ConfigurationError, match="no system 'kanata'"):
-        accounts.close_breaker(store, config, "kanata", None, person("engineer"), "because")
+        breakers.close_breaker(store, config, "kanata", None, person("engineer"), "because")

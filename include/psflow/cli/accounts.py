@@ -25,7 +25,7 @@ def accounts(as_json: AsJson = False) -> None:
     """Show each vendor account: breaker, why, rate budget, pause."""
     import json
 
-    from psflow.store.accounts import overview
+    from psflow.store.breakers import overview
 
     with open_store() as (store, policy):
         rows = overview(store, policy)
@@ -43,7 +43,7 @@ def accounts(as_json: AsJson = False) -> None:
 @breaker.command("open")
 def open_(system: System, person: AsUser, reason: Reason, instance: Instance = None) -> None:
     """Let nothing out to an account until somebody closes its breaker."""
-    from psflow.store.accounts import open_breaker
+    from psflow.store.breakers import open_breaker
 
     with open_store() as (store, policy):
         done = open_breaker(store, policy, system, instance, policy.person_of(person), reason)
@@ -53,7 +53,7 @@ def open_(system: System, person: AsUser, reason: Reason, instance: Instance = N
 @breaker.command("close")
 def close(system: System, person: AsUser, reason: Reason, instance: Instance = None) -> None:
     """Let calls out to an account again, at once."""
-    from psflow.store.accounts import close_breaker
+    from psflow.store.breakers import close_breaker
 
     with open_store() as (store, policy):
         done = close_breaker(store, policy, system, instance, policy.person_of(person), reason)

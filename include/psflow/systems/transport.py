@@ -12,26 +12,21 @@ from __future__ import annotations
 
 import random
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError
 
 from psflow import crash
 from psflow.contracts import OpenEffect
 from psflow.contracts.text import one_line
 from psflow.errors import ConfigurationError, Rejected, TransientError, Unauthorized, UncertainOutcome
 from psflow.systems.account import Account, News, Nobody, Sign, Signs
+from psflow.systems.lines import Lines, never_connected
 
 _CHUNK = 1 << 16
 _ENDING = ("Deprecation", "Sunset")
@@ -98,7 +93,7 @@ class Transport:
     account: Account = field(default_factory=Nobody)
     signs: Signs = _USUAL_SIGNS
     _signs_in: bool = field(default=False, init=False, repr=False)
-    _lines: _Lines = field(init=False, repr=False)
+    _lines: Lines = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -107,7 +102,7 @@ class Transport:
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigurationError(f"{self.system}: {parts.hostname} must be reached over https")
         self._settle()
-        self._lines = _Lines()
+        self._lines = Lines()
         self.session.mount(self.base_url.rstrip("/"), self._lines)
 
     def _settle(self) -> None:
@@ -167,7 +162,7 @@ class Transport:
         except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise TransientError(f"{self.system}: {effect.key} was not sent: {type(error).__name__}") from None
         except requests.ConnectionError as error:
-            if _never_connected(error):
+            if never_connected(error):
                 raise TransientError(f"{self.system}: {effect.key} was not sent: no connection") from None
             raise UncertainOutcome(f"{self.system}: {effect.key}: connection lost after sending") from None
         except requests.RequestException as error:
@@ -224,7 +219,7 @@ class Transport:
                 with self.session.request(method, url, allow_redirects=False, stream=True, **request) as response:
                     reply = Reply(response.status_code, response.headers, _body(response))
             except requests.RequestException as error:
-                if time.monotonic() < ends or _never_connected(error):
+                if time.monotonic() < ends or never_connected(error):
                     raise
         if time.monotonic() > ends:  # also when all seems well: a line that was cut may look like the end of the answer
             raise requests.Timeout(f"{self.system}: answer took longer than {self.deadline_s:g} s")
@@ -239,75 +234,6 @@ def _body(response: requests.Response) -> bytes:
         if len(body) > _BODY_LIMIT:
             raise requests.Timeout(f"answer longer than {_BODY_LIMIT} bytes")
     return bytes(body)
-
-
-class _Lines(HTTPAdapter):
-    """
-    Connections that are cut at a deadline, whatever they wait for.
-
-    A socket's own time-out begins anew with every byte: a vendor that trickles its head would outlive it.
-    """
-
-    def __init__(self) -> None:
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._ends, self._is_calling = 0.0, False
-        self._turn = threading.Condition()
-        self._watcher: threading.Thread | None = None
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools()
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._pools()
-        return manager
-
-    def _pools(self) -> dict[str, Any]:
-        """Return urllib3's pools whose connections tell us of themselves, and send nothing past the deadline."""
-        lines = self
-
-        def told(pool: Any) -> Any:
-            class Connection(pool.ConnectionCls):  # type: ignore[misc]
-                def connect(self) -> None:
-                    super().connect()
-                    lines._sockets.add(self.sock)  # not asked for later: a connection forgets it before its answer ends
-                    if time.monotonic() > lines._ends:
-                        raise ConnectTimeoutError(self, "no connection within the deadline")
-
-            return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-
-        return {"http": told(HTTPConnectionPool), "https": told(HTTPSConnectionPool)}
-
-    @contextmanager
-    def cut_after(self, seconds: float) -> Iterator[float]:
-        """Let the block end by then; yield when that is, on this process's monotonic clock."""
-        with self._turn:
-            before, self._ends, self._is_calling = self._ends, time.monotonic() + seconds, True
-            if self._ends < before:
-                self._turn.notify()
-            if not (self._watcher and self._watcher.is_alive()):
-                self._watcher = threading.Thread(target=self._watch, daemon=True)
-                self._watcher.start()
-        try:
-            yield self._ends
-        finally:
-            self._is_calling = False
-
-    def _watch(self) -> None:
-        """Cut at the deadline. One thread serves all calls in a row: to start one costs more than a page."""
-        with self._turn:
-            while (left := self._ends - time.monotonic()) > 0:  # also between calls: the next is mostly near
-                self._turn.wait(left)
-            self._watcher = None
-            if self._is_calling:
-                self._cut()
-
-    def _cut(self) -> None:
-        for line in list(self._sockets):
-            with suppress(OSError):  # closed already
-                socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS's own would first talk with the other end
 
 
 def _news(reply: Reply, signs: Signs, not_applied: tuple[Sign, ...]) -> News:
@@ -337,15 +263,3 @@ def retry_after(reply: Reply) -> float | None:
     """Return the seconds of a Retry-After header, or None when it is absent or a date."""
     value = reply.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Walk the causes: urllib3 wraps a refused connection as NewConnectionError, everything later may have sent."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if type(seen).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"):
-            return True
-        inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        reason = getattr(inner or seen, "reason", None)
-        seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__
-    return False

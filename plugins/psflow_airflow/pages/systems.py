@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from psflow.contracts import Capability
 from psflow.errors import ConfigurationError, NeedsReview
 from psflow.flows import modes
-from psflow.store import accounts, queue
+from psflow.store import breakers, queue
 from psflow.store.connection import Row
 from psflow.trace import names
 from psflow_airflow.operators.base import opened
@@ -55,8 +55,8 @@ def systems(
     keys = dict.fromkeys([*policy.systems, *(s["system"] for s in streams), *(key for key, _ in counts)])
     whose, letters = access.person(policy, user), queue.dead_letters(store, sight)
     return page(
-        request, "systems.html", accounts=accounts.overview(store, policy),
-        may_operate=whose is not None and accounts.may_operate(whose) and access.may_start_runs(user),
+        request, "systems.html", accounts=breakers.overview(store, policy),
+        may_operate=whose is not None and breakers.may_operate(whose) and access.may_start_runs(user),
         letters=letters[0]["found"] if letters else 0, asked=asked, rows=rows, streams=streams, counts=counts,
         keys=list(keys), statuses=queue.STATUSES, names=names(), capabilities=get_args(Capability), run=links.run,
         refusal=access.why_no_duty(policy, user, "release"), who=access.people(policy),
@@ -84,9 +84,9 @@ def operate(act: Literal["open", "close"], user: User, sent: Sent) -> dict[str, 
     """Open or close the breaker of a system's account. 403 for who may not, 409 without a reason or such an account."""
     with opened("psflow_db") as (store, policy):
         who = access.person(policy, user)
-        if who is None or not accounts.may_operate(who):
+        if who is None or not breakers.may_operate(who):
             raise HTTPException(403, "data engineering opens and closes breakers, and who has the duty exceptions")
-        change = accounts.open_breaker if act == "open" else accounts.close_breaker
+        change = breakers.open_breaker if act == "open" else breakers.close_breaker
         try:
             change(store, policy, sent.system, sent.instance, who, sent.comment)
         except (NeedsReview, ConfigurationError) as error:
