@@ -12,11 +12,12 @@ import os
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 from urllib.parse import urlsplit
 
 import psflow
@@ -34,6 +35,7 @@ from psflow.warehouse import migrate
 
 DATABASES = {"psflow": "psflow", "airflow": "airflow", "tryton": tryton.OWNER}  # name -> role that owns it
 _MARK = "PSFLOW_STACK"  # in the environment of everything a stack starts
+_LAST_BREATH_S = 2
 
 
 def project_root() -> Path:
@@ -194,15 +196,28 @@ class Stack:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the folder's lock; the system drops it when the holder dies, however it dies."""
+        """
+        Hold the folder's lock; the system drops it when the holder dies, however it dies.
+
+        A moment later, when it was just starting a process: what it had forked holds the lock until it runs.
+        """
+        until = time.monotonic() + _LAST_BREATH_S
         with (self.state / "stack.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigurationError(
-                    f"another psflow starts or stops the stack in {self.state}; wait for it, or end it with Ctrl-C"
-                ) from None
+            while not _locks(file):
+                if time.monotonic() > until:
+                    raise ConfigurationError(
+                        f"another psflow starts or stops the stack in {self.state}; wait for it, or end it with Ctrl-C"
+                    )
+                time.sleep(0.05)
             yield
+
+
+def _locks(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _result(service: str, future: Future[object]) -> None:
