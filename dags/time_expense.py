@@ -2,6 +2,7 @@
 ### Time and expense
 
 Daily: time entries and expenses that changed come in, and a gate of each lets the good ones on to billing. Owner: PMO.
+Hours of contracts that Tryton bills itself (`number_owner` in `psflow.yaml`) go on to their projects there.
 
 A green run may hold some: both gates return how many; `finance.open_exception` (rules `time_entry`, `expense_entry`)
 has each. The two ways do not wait for each other.
@@ -12,12 +13,15 @@ has each. The two ways do not wait for each other.
   at any time.
 - **`gate`**, **`gate_expenses`**: there is no verdict to trust (the log says why), and nothing of the load is billed.
   Clear it; a check that crashes again is a defect of the suite in `expectations/psflow_expectations/time_expense/`.
+- **`post_time`**: Tryton did not answer. Clear it: what it has is looked up first. What it refused is an exception
+  (rule `effect`). Skipped: Tryton bills no contract itself.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from psflow_airflow.operators.kantata import KantataLoadExpensesOperator, KantataLoadTimeOperator
 from psflow_airflow.operators.time_expense import ExpenseGateOperator, TimeGateOperator
+from psflow_airflow.operators.tryton import TrytonPostTimeOperator
 from psflow_airflow.recovery import RETRIES, WAIT_FOR_THE_HOUR
 
 with DAG(
@@ -26,12 +30,13 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={"owner": "pmo", **RETRIES},
-    tags=["process:time_expense", "writes:none", "owner:pmo"],
+    tags=["process:time_expense", "writes:erp", "owner:pmo"],
     doc_md=__doc__,
 ):
     load = KantataLoadTimeOperator(task_id="load")
     gate = TimeGateOperator(task_id="gate")
     load_expenses = KantataLoadExpensesOperator(task_id="load_expenses")
     gate_expenses = ExpenseGateOperator(task_id="gate_expenses")
-    load >> gate
+    post_time = TrytonPostTimeOperator(task_id="post_time")
+    load >> gate >> post_time
     load_expenses >> gate_expenses

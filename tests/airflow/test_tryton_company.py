@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
+from psflow.config import NumberRule
 from psflow.errors import NeedsReview
 from psflow.flows import activation
 from psflow.sandbox import tryton_seed
@@ -12,6 +14,7 @@ from psflow_airflow.hooks.tryton import TrytonHook
 from psflow_airflow.operators.tryton import (
     TrytonCreateProjectOperator,
     TrytonDraftInvoicesOperator,
+    TrytonPostTimeOperator,
     TrytonReadInvoicesOperator,
 )
 from tests.airflow.conftest import context, set_connection
@@ -57,6 +60,21 @@ def _has(server: TrytonServer, company: str, project: str) -> bool:
 
 def test_documents_of_all_companies_are_read(firm: Firm, books: TrytonServer) -> None:
     assert TrytonReadInvoicesOperator(task_id="read").execute(context()) == {"documents": 0}
+
+
+def test_hours_go_to_the_company_whose_invoices_the_erp_makes_and_nowhere_else(
+    firm: Firm, books: TrytonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = TrytonPostTimeOperator(task_id="post_time")
+    with pytest.raises(AirflowSkipException, match="no contract's invoices are Tryton's"):
+        post.execute(context())
+    firm.start(Legal_Entity__c="Meridian EU")
+    theirs = firm.config.model_copy(update={"number_owner": (NumberRule(owner="erp", legal_entity_id="MER-EU"),)})
+    monkeypatch.setattr("psflow.config.load", lambda *_, **__: theirs)
+    asked: list[str] = []
+    monkeypatch.setattr("psflow.flows.erp_time.post_time", lambda _, __, erp, entity: asked.append(erp.company) or {})
+    assert post.execute(context()) == {"MER-EU": {}}
+    assert asked == [EU]
 
 
 @pytest.mark.usefixtures("connections")

@@ -31,6 +31,7 @@ from tests.systems.test_kantata_delivery import expense, story
 from tests.systems.test_kantata_writes import WORK
 from tests.systems.test_salesforce import WON, opportunity
 from tests.systems.test_tryton import create_customer, draft
+from tests.systems.test_tryton_time import an_hour
 from tests.systems.tryton_fixture import adapter
 
 PROFILE = VendorProfile(lookup="search", deadline_s=2, late_landing_s=1, search_lag_s=0.5, lease_s=10)
@@ -259,6 +260,8 @@ class TestTryton(Conformance):
             "create_customer": "model.party.party.create",
             "create_project": "model.project.work.create",
             "close_project": "model.project.work.write",
+            "post_time": "model.timesheet.line.create",
+            "void_time": "model.timesheet.line.write",
             "draft_invoice": "model.account.invoice.create",
             "post_invoice": "model.account.invoice.post",
             "cancel_invoice": "model.account.invoice.cancel",
@@ -278,6 +281,12 @@ class TestTryton(Conformance):
                 return project
             key = f"conformance:project:{next(NUMBER)}"
             return {"erp_project_id": system.perform(open_effect("tryton", "create_project", project, key))}
+        if capability in ("post_time", "void_time"):
+            hour = an_hour(self.server, self.erp)
+            if capability == "post_time":
+                return hour
+            key = f"conformance:time:{next(NUMBER)}"
+            return {"erp_time_id": system.perform(open_effect("tryton", "post_time", hour, key))}
         return dict(draft(self._customer()).payload) if capability == "draft_invoice" else self._drafted()
 
     def _effect(self, system: System, capability: str) -> Any:

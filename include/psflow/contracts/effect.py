@@ -14,7 +14,7 @@ from psflow.errors import TransientError, UncertainOutcome
 Capability = Literal[
     "create_customer", "create_project", "close_project", "activate_contract", "update_opportunity",
     "request_resource", "close_request", "assign_resource", "release_resource", "update_milestone",
-    "draft_invoice", "post_invoice", "cancel_invoice", "revenue_status",
+    "post_time", "void_time", "draft_invoice", "post_invoice", "cancel_invoice", "revenue_status",
 ]  # fmt: skip
 Stream = Literal[
     "customer", "opportunity", "project", "task", "milestone", "resource", "absence", "work_pattern", "cost_rate",

@@ -29,7 +29,9 @@ COUNTRIES = (
     ("Netherlands", "NL"), ("France", "FR"), ("Austria", "AT"), ("Switzerland", "CH"), ("Spain", "ES"),
 )  # fmt: skip
 PRODUCTS = (("Consulting hours", "uom_hour"), ("Consulting fee", "uom_unit"))
-GROUPS = (("account", "group_account"), ("project", "group_project_admin"))  # invoices and moves; projects
+GROUPS = (  # invoices and moves; projects; hours
+    ("account", "group_account"), ("project", "group_project_admin"), ("timesheet", "group_timesheet_admin"),
+)  # fmt: skip
 
 _BEGIN = dt.date(2020, 1, 1)
 

@@ -406,7 +406,10 @@ class Planner(System, Protocol):
 
 
 class Erp(ReadsBack, Protocol):
-    """Books. Capabilities: create_customer, create_ and close_project, draft_, post_ and cancel_invoice."""
+    """
+    Books. Capabilities: create_customer, create_ and close_project, draft_, post_ and cancel_invoice; post_ and
+    void_time where the ERP bills hours itself.
+    """
 
     def invoices(self, references: Sequence[str]) -> list[ErpInvoice]:
         """Return the documents that carry one of our references, in any state, with lines and ledger."""

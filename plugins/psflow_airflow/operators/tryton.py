@@ -104,6 +104,38 @@ class TrytonPostInvoicesOperator(_PostingOperator):
         return post(store, config, erp, self.batch_id)
 
 
+class TrytonPostTimeOperator(PsflowOperator):
+    """
+    Send approved hours of contracts that Tryton bills itself (`number_owner` in psflow.yaml), and corrections of them.
+
+    :param tryton_conn_id: Airflow connection of type `psflow_tryton`.
+    """
+
+    def __init__(self, *, tryton_conn_id: str = "psflow_tryton", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tryton_conn_id = tryton_conn_id
+
+    def execute(self, context: Context) -> dict[str, dict[str, int]]:
+        """Return how many were sent and refused, by legal entity; skipped when Tryton bills no contract itself."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from psflow.flows.erp_time import bills_itself, post_time
+        from psflow_airflow.hooks.tryton import TrytonHook
+
+        with opened(self.store_conn_id) as (store, config):
+            theirs = [each for each in config.legal_entities if bills_itself(store, config, each.legal_entity_id)]
+            if not theirs:
+                raise AirflowSkipException(
+                    "no contract's invoices are Tryton's to make; see number_owner in psflow.yaml"
+                )
+            return {
+                entity.legal_entity_id: post_time(
+                    store, config, TrytonHook(self.tryton_conn_id, entity.erp_company).adapter(config, store), entity
+                )
+                for entity in theirs
+            }
+
+
 class TrytonReadInvoicesOperator(PsflowOperator):
     """
     Read every document that carries one of our references, with its lines and its ledger move.

@@ -11,7 +11,16 @@ REGISTRATION = Registration(
     conn_type="psflow_tryton",
     api_version="8.2",
     capabilities=frozenset(
-        ("create_customer", "create_project", "close_project", "draft_invoice", "post_invoice", "cancel_invoice")
+        {
+            "create_customer",
+            "create_project",
+            "close_project",
+            "post_time",
+            "void_time",
+            "draft_invoice",
+            "post_invoice",
+            "cancel_invoice",
+        }
     ),
     streams=frozenset(("invoice", "fx_rate")),
 )

@@ -22,6 +22,7 @@ from psflow.systems.transport import Transport
 from psflow.systems.tryton import mapping, mapping_bills
 from psflow.systems.tryton.masters import Masters
 from psflow.systems.tryton.rpc import Rpc, Warned, instant
+from psflow.systems.tryton.timesheets import Timesheets
 
 _CHUNK = 100  # documents of one search
 _WARNINGS = 4  # more kinds than a posting can ask about
@@ -53,11 +54,13 @@ class Tryton:
     key: str = "tryton"
     _rpc: Rpc = field(init=False, repr=False)
     _masters: Masters = field(init=False, repr=False)
+    _timesheets: Timesheets = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._rpc = Rpc(self.transport, self.database, self.login, self.password)
         names = (self.company, self.payment_term, self.hours_product, self.fee_product)
         self._masters = Masters(self._rpc, *names)
+        self._timesheets = Timesheets(self._rpc, self._masters)
         self.instance = self.instance or f"{urlsplit(self.transport.base_url).hostname}/{self.database}"
 
     # -- reads
@@ -73,7 +76,13 @@ class Tryton:
 
     def newest_write(self) -> dict[str, tuple[int, dt.datetime | None]]:
         """Return model -> (number of records, newest create or write) of all that this adapter can cause."""
-        models = [*mapping.MODELS.values(), "account.invoice.line", "account.move", "account.move.line"]
+        models = [
+            *mapping.MODELS.values(),
+            "account.invoice.line",
+            "account.move",
+            "account.move.line",
+            "timesheet.line",
+        ]
         return {model: self._newest(model) for model in models}
 
     def fx_rates(self, since: dt.date | None) -> Iterator[Page[FxRate]]:
@@ -148,7 +157,8 @@ class Tryton:
         """
         Send this effect by its capability and return Tryton's id.
 
-        create_customer, create_project, close_project, draft_invoice, post_invoice, cancel_invoice.
+        create_customer, create_project, close_project, post_time, void_time, draft_invoice, post_invoice,
+        cancel_invoice.
         """
         return str(self._capability(effect)[0](effect))
 
@@ -173,21 +183,23 @@ class Tryton:
         if capability == "draft_invoice":
             documents = self._documents(["reference", "=", payload["invoice_key"]])
             return [Copy(str(row["id"]), mapping.standing(row["state"])) for row in documents]
-        return []
+        return self._timesheets.copies(payload) if capability == "post_time" else []
 
     def undo(self, capability: str, payload: Found, external_id: str, ends_on: dt.date) -> Undo | None:
-        """Close a project, cancel a document; a customer stays."""
+        """Close a project, cancel a document, take the hours off a line; a customer stays."""
         if capability == "create_project":
             return Undo("close_project", {"erp_project_id": external_id})
         if capability == "draft_invoice":
             return Undo("cancel_invoice", {"invoice_key": payload["invoice_key"], "erp_invoice_id": external_id})
-        return None
+        return Undo("void_time", {"erp_time_id": external_id}) if capability == "post_time" else None
 
     def _capability(self, effect: OpenEffect) -> tuple[Callable[[OpenEffect], int], Callable[[OpenEffect], int | None]]:
         both = {
             "create_customer": (self._create_customer, self._find_customer),
             "create_project": (self._create_project, self._find_project),
             "close_project": (self._close_project, self._find_closed),
+            "post_time": (self._timesheets.post, self._timesheets.find),
+            "void_time": (self._timesheets.void, self._timesheets.find_void),
             "draft_invoice": (self._draft_invoice, self._find_draft),
             "post_invoice": (self._post_invoice, self._find_posted),
             "cancel_invoice": (self._cancel_invoice, self._find_cancelled),

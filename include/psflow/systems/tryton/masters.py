@@ -22,6 +22,8 @@ _COMPANY_OF = {
     "account.invoice.line": "company",
     "account.move": "company",
     "account.move.line": "move.company",
+    "timesheet.line": "company",
+    "company.employee": "company",
 }
 
 

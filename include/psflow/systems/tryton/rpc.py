@@ -167,6 +167,11 @@ def day(value: dt.date) -> dict[str, Any]:
     return {"__class__": "date", "year": value.year, "month": value.month, "day": value.day}
 
 
+def duration(minutes: int) -> dict[str, Any]:
+    """Return a value of a TimeDelta field."""
+    return {"__class__": "timedelta", "seconds": 60 * minutes}
+
+
 def instant(value: dt.datetime) -> dict[str, Any]:
     """Return a value of a Timestamp field."""
     at, parts = value.astimezone(dt.UTC), ("year", "month", "day", "hour", "minute", "second", "microsecond")
@@ -180,6 +185,8 @@ def _decoded(found: dict[str, Any]) -> Any:
             return Decimal(found["decimal"])
         case "date":
             return dt.date(found["year"], found["month"], found["day"])
+        case "timedelta":
+            return dt.timedelta(seconds=float(found["seconds"]))
         case "datetime":
             return dt.datetime(**{name: part for name, part in found.items() if name != "__class__"}, tzinfo=dt.UTC)
     return found
