@@ -436,9 +436,10 @@ head as (
     select time_entry_id, 1, 1, 'passed' from entry
 )
 insert into billing.charge (charge_id, batch_id, line_key, kind, time_entry_id, version, project_code, worked_on, role,
-                            minutes, hourly_rate, amount, currency)
+                            minutes, hourly_rate, amount, currency, cost_missing)
 select entry.time_entry_id || '.1', batch_id, line_key, 'charge', entry.time_entry_id, 1, entry.project_code,
-       entry.worked_on, charge.role, entry.minutes, hourly_rate, round(entry.minutes * hourly_rate / 60, 2), currency
+       entry.worked_on, charge.role, entry.minutes, hourly_rate, round(entry.minutes * hourly_rate / 60, 2), currency,
+       cost_missing
 from entry cross join billing.charge
 where split_part(entry.time_entry_id, '-', 2)::int % 2000 <> 0
 """
