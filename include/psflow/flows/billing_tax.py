@@ -46,6 +46,8 @@ def _told(store: Store, entity: LegalEntity) -> dict[tuple[object, ...], int]:
     scope = {"entity": entity.legal_entity_id, "rounding": entity.tax_rounding}
     said = json.dumps([dict(zip(_SAID, _key(rule), strict=True)) for rule in entity.taxes], default=str)
     store.run(sql("warehouse.billing", "taxes"), said=said, **scope)
+    rules = entity.model_dump_json(include={"taxes", "tax_rounding"}, exclude_none=True)
+    store.run(sql("warehouse.billing", "tax_rules"), entity=entity.legal_entity_id, rules=rules)
     rows = store.rows(
         "select * from billing.tax where (legal_entity_id, rounding) = (%(entity)s, %(rounding)s)", **scope
     )

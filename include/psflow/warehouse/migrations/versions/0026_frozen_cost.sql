@@ -1,4 +1,5 @@
--- What an hour cost us is frozen beside what it was billed at; which price wins is known to SQL; category O stands alone.
+-- What an hour cost us is frozen beside what it was billed at; which price wins and which taxes hold is known to SQL; category O
+-- stands alone.
 
 -- what it cost ---------------------------------------------------------------------------------------------------------
 
@@ -39,6 +40,24 @@ alter table core.legal_entity
     add column rate_specificity text[] not null default '{person,role+region,role}';
 comment on column core.legal_entity.rate_levels is 'Of several prices of a day the first level wins; one that is not named has no price.';
 comment on column core.legal_entity.rate_specificity is 'Within a level the first of these wins.';
+
+-- what psflow.yaml says of taxes -----------------------------------------------------------------------------------------
+
+create table billing.tax_rules (
+    statement_id bigint generated always as identity primary key,
+    legal_entity_id text not null,
+    rules jsonb not null,
+    told_at timestamptz not null default clock_timestamp()
+);
+comment on table billing.tax_rules is
+    'Insert-only: `taxes` and `tax_rounding` of a legal entity in psflow.yaml, as a billing run first saw them.';
+grant select, insert on billing.tax_rules to psflow_app;
+grant usage on all sequences in schema billing to psflow_app;
+
+-- a unit may say of what it is, since one control may count the same money twice -------------------------------------------
+
+create or replace function ops.sum_text(total numeric, unit text) returns text language sql immutable
+    return case when unit ~ '^[A-Z]{3}( |$)' then round(total, billing.minor_digits(left(unit, 3))) else trim_scale(total) end::text;
 
 -- category O stands alone on its document --------------------------------------------------------------------------------
 
