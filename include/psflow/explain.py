@@ -44,7 +44,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One amount in words; `says` is whole without the rest. `amount` is None where nobody can say it."""
+    """
+    One amount in words; `says` is whole without the rest. `amount` is None where nobody can say it.
+
+    `cost` is what its hours cost us: for finance alone, since it tells what one person costs.
+    """
 
     kind: str
     key: str
@@ -54,6 +58,7 @@ class Explained:
     because: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    cost: str = ""
     parts: list[Explained] = field(default_factory=list)
 
 
@@ -83,7 +88,7 @@ def _invoice(store: Store, config: Config, key: str) -> Explained:
     records = [Record(head["system"], "invoice", head["external_id"])] if head["external_id"] else []
     return Explained(
         "invoice", key, words.invoice(head, len(parts)), head["amount"], head["currency"], words.why_invoice(head),
-        words.invoice_facts(head) | _decided(store, config, head["batch_id"]), records, parts,
+        words.invoice_facts(head) | _decided(store, config, head["batch_id"]), records, parts=parts,
     )  # fmt: skip
 
 
@@ -156,6 +161,7 @@ def _of_charge(config: Config, row: Row, caps: list[Row], changed: Row | None) -
     return Explained(
         "charge", row["charge_id"], explain_charge.charge(row), row["amount"], row["currency"],
         explain_charge.why_charge(row, entity, caps, changed, names), explain_charge.charge_facts(row), records,
+        explain_charge.cost(row),
     )  # fmt: skip
 
 

@@ -187,6 +187,16 @@ def _undone(row: Row, changed: Row | None) -> list[str]:
     return found
 
 
+def cost(row: Row) -> str:
+    """Return what the hours of a charge cost us, as it was when they were billed; nothing of what is no hour."""
+    if row["source"] != "time":
+        return ""
+    if row["labour_cost"] is None:
+        return f"what it cost us is not known: {row['cost_missing']}"
+    spent = money(row["labour_cost"], row["labour_cost_currency"])
+    return f"it cost us {spent}: {hours(row['minutes'])} worked, cost row {row['cost_rate_id']}, as it was when billed"
+
+
 def charge_facts(row: Row) -> dict[str, str]:
     """Return the keys of a charge: entry, version, invoice, payload."""
     facts = {

@@ -91,6 +91,8 @@ def test_an_invoice_is_explained_down_to_its_charges(browse: Browse, working: Fi
         assert text in page, text
     entry = browse("petra").get("/explain/88?kind=entry").text
     assert "billed, USD 270.75 on" in entry
+    assert "What it cost us is not known: no cost rate of the day." in browse("frank").get("/explain/88.1").text
+    assert "cost us" not in browse("petra").get("/explain/88.1").text  # of the PMO
 
 
 def test_an_id_that_is_two_things_is_chosen(browse: Browse, working: Firm) -> None:

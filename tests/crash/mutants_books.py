@@ -11,6 +11,18 @@ _ANY_APPROVAL = "drop trigger guard on ops.approval;"
 _TWO = """insert into ops.approval_limit (second_approver_above) values ('{"USD": 0}')"""
 _ONE = """insert into ops.approval_limit (second_approver_above) values ('{"USD": 1000000}')"""
 _SUBMITTED, _APPROVED = decision("submit", "P-101"), decision("approve", "P-102")
+_TWO_TAXES = (
+    "insert into billing.tax (legal_entity_id, treatment, category, rate_pct, reason_code, erp_tax, rounding) "
+    "values ('X', 'x', 'O', 0, 'VATEX-EU-O', 'x', 'half_up'), ('X', 'x', 'S', 20, null, 'x', 'half_up')",
+    "insert into billing.invoice (invoice_key, batch_id, project_code, legal_entity_id, currency, invoiced_on, amount, "
+    "tax_amount) select 'X-1', batch_id, (select min(project_code) from core.project), legal_entity_id, 'USD', "
+    "invoiced_on, 2, 0.2 from billing.batch where batch_id = :batch",
+    "insert into billing.invoice_line (line_key, invoice_key, category, tax_id, amount) "
+    "select 'X-1.' || category, 'X-1', 'x', tax_id, 1 from billing.tax where legal_entity_id = 'X'",
+    "insert into billing.invoice_tax (invoice_key, category, rate_pct, reason_code, rounding, taxable, tax) "
+    "select 'X-1', category, rate_pct, reason_code, rounding, 1, rate_pct / 100 from billing.tax "
+    "where legal_entity_id = 'X'",
+)
 
 
 def _as_planned(*before: str) -> Attack:
@@ -166,6 +178,12 @@ LEDGERS = {
         "the taxes of a document add up before it is sent",
         "drop trigger guard_tax on billing.batch",
         says(invoice(), "update billing.batch set state = 'released' where batch_id = :batch"),
+        _ANY_INVOICE + "drop trigger guard_plan on billing.invoice;",
+    ),
+    "not_taxable_beside_tax": last(
+        "category O stands alone on its document",
+        without("billing.guard_tax", "having bool_or(category = 'O')", "having false and bool_or(category = 'O')"),
+        says(*_TWO_TAXES, "update billing.batch set state = 'released' where batch_id = :batch"),
         _ANY_INVOICE + "drop trigger guard_plan on billing.invoice;",
     ),
     "tax_behind_its_invoice": last(

@@ -139,6 +139,11 @@ POSTGRES = {
         without("billing.guard_frozen", "where (line.kind", "where false and (line.kind"),
         bill_otherwise("amount", "kept.amount + 1"),
     ),
+    "cost_without_a_word": last(
+        "an hour has a cost or says why not",
+        dropped("billing.charge", "charge_cost_said"),
+        bill_otherwise("cost_missing", "null"),
+    ),
     "charged_off_invoice": last(
         "a charge is on an invoice line",
         without(

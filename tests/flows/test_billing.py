@@ -581,8 +581,10 @@ def test_what_is_posted_is_never_voided_and_what_counts_is_never_billed_again(wo
             insert into billing.batch_line select batch_id, '1.1~2', kind, time_entry_id, version, project_code,
                 worked_on, role, minutes, hourly_rate, amount, currency from billing.batch_line
             returning *)
-        insert into billing.charge select charge_id, batch_id, line_key, kind, time_entry_id, version, project_code,
-            worked_on, role, minutes, hourly_rate, amount, currency
+        insert into billing.charge (charge_id, batch_id, line_key, kind, time_entry_id, version, project_code,
+            worked_on, role, minutes, hourly_rate, amount, currency, cost_missing)
+        select charge_id, batch_id, line_key, kind, time_entry_id, version, project_code, worked_on, role, minutes,
+            hourly_rate, amount, currency, 'x'
         from again cross join (select line_key from billing.invoice_line) line"""
     with pytest.raises(psycopg.errors.CheckViolation, match="billed already"), psycopg.connect(admin_url) as owner:
         owner.execute(twice)

@@ -7,11 +7,12 @@ import random
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from psflow.config import Person
+from psflow.config import Config, Person
 from psflow.contracts import Period, TaxRule
 from psflow.contracts.terms import FeeFrom, SubscriptionTerms
 from psflow.errors import GateFailed
@@ -358,7 +359,7 @@ def test_postgres_refuses_a_charge_of_somebody_else_and_a_part_that_is_not_the_s
     batch = working.approve()
     charges = sql("warehouse.billing", "charges")
     for payer, what in (("'C-3'", "is of nobody who agreed to pay"), ("null", "do not pay what they agreed to")):
-        slipped = charges.replace("payer_id, split_id, tax_id\nfrom", f"{payer}, split_id, tax_id\nfrom")
+        slipped = charges.replace("payer_id, split_id, tax_id,\n       s", f"{payer}, split_id, tax_id,\n       s")
         with pytest.raises(psycopg.errors.CheckViolation, match=what), working.store.transaction("test"):
             for name in ("invoices", "invoice_lines"):
                 working.store.run(sql("warehouse.billing", name), batch=batch)
@@ -389,15 +390,42 @@ def test_parts_add_up_to_the_whole_and_are_those_of_the_pure_rule(working: Firm,
     assert [told[name].broken for name in ("K2", "K3", "K10")] == [(), (), ()]
 
 
+def test_the_months_changes_name_who_pays_and_how_it_is_taxed_before_and_after(working: Firm, load: Load) -> None:
+    def changes(period: Period) -> list[dict[str, Any]]:
+        asked = period_controls.question(working.store, working.config, ENTITY, period)
+        rows = working.store.rows(sql("warehouse.period", "k12_master_data"), **asked)
+        return [row["detail"] for row in rows if row["record_id"].startswith(("payers", "taxes"))]
+
+    load({OWN: "100"})
+    load({OWN: "60", OTHER: "40"})
+    first, second = changes(Period(name="2026-10"))
+    assert first["after"] == {"payers": "Acme 100 % and the residue", "reason": "SOW 3, annex P"}
+    assert (second["before"], second["after"]["payers"]) == (
+        {"payers": "Acme 100 % and the residue"}, "Acme 60 % and the residue, Globex 40 %",
+    )  # fmt: skip
+    this_month = Period(name=f"{dt.datetime.now(dt.UTC):%Y-%m}")
+    working.freeze()
+    working.freeze()
+    (told,) = changes(this_month)
+    assert told["after"]["tax_rounding"] == "half_even" and "before" not in told
+    working.config = _taxed(working, {"category": "S", "rate_pct": "20"})
+    working.freeze()
+    assert [row["after"]["taxes"][0]["category"] for row in changes(this_month)] == ["O", "S"]
+
+
+def _taxed(firm: Firm, *rules: dict[str, object]) -> Config:
+    ours = firm.config.legal_entity(ENTITY).model_copy(update={"taxes": _rules(*rules)})
+    others = tuple(e for e in firm.config.legal_entities if e.legal_entity_id != ENTITY)
+    return firm.config.model_copy(update={"legal_entities": (ours, *others)})
+
+
 def _rules(*rules: dict[str, object]) -> tuple[TaxRule, ...]:
     return tuple(TaxRule(treatment="us_services", erp_tax="tax", **rule) for rule in rules)  # type: ignore[arg-type]
 
 
 def test_each_payer_is_taxed_where_it_is_and_a_credit_of_one_mirrors_its_own(working: Firm, load: Load) -> None:
     def taxed(*rules: dict[str, object]) -> None:
-        ours = working.config.legal_entity(ENTITY).model_copy(update={"taxes": _rules(*rules)})
-        others = tuple(e for e in working.config.legal_entities if e.legal_entity_id != ENTITY)
-        working.config = working.config.model_copy(update={"legal_entities": (ours, *others)})
+        working.config = _taxed(working, *rules)
 
     load({OWN: "60", OTHER: "40"})
     say(working, "update core.customer set country = 'FR' where customer_id = %(c)s", c=OTHER)

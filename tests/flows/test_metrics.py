@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 from decimal import Decimal
 from typing import Any
 
@@ -436,9 +437,65 @@ head as (
     select time_entry_id, 1, 1, 'passed' from entry
 )
 insert into billing.charge (charge_id, batch_id, line_key, kind, time_entry_id, version, project_code, worked_on, role,
-                            minutes, hourly_rate, amount, currency)
+                            minutes, hourly_rate, amount, currency, cost_missing)
 select entry.time_entry_id || '.1', batch_id, line_key, 'charge', entry.time_entry_id, 1, entry.project_code,
-       entry.worked_on, charge.role, entry.minutes, hourly_rate, round(entry.minutes * hourly_rate / 60, 2), currency
+       entry.worked_on, charge.role, entry.minutes, hourly_rate, round(entry.minutes * hourly_rate / 60, 2), currency,
+       cost_missing
 from entry cross join billing.charge
 where split_part(entry.time_entry_id, '-', 2)::int % 2000 <> 0
 """
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_hour_never_billed_has_the_price_that_billing_takes(working: Firm, admin_url: str, seed: int) -> None:
+    chance = random.Random(f"prices {seed}")
+    shuffled: Any = chance.sample(("contract_line", "contract", "customer", "standard"), 4 - seed % 2)
+    finest: Any = chance.sample(("person", "role+region", "role"), 3)
+    entities = tuple(
+        entity.model_copy(update={"rate_levels": tuple(shuffled), "rate_specificity": tuple(finest)})
+        for entity in working.config.legal_entities
+    )
+    working.config = working.config.model_copy(update={"legal_entities": entities})
+    metrics.freeze(working.store, working.config, DAY)
+    give(working, "update core.resource set region = 'NA'")
+    for number in range(60):
+        _agree(working, chance, number)
+    for number in range(80):
+        day = dt.date(2026, 10, 1) + dt.timedelta(chance.randrange(31))
+        working.log(number, chance.randrange(1, 600), date_performed=str(day), role_id=chance.choice("112222"))
+    working.load_time()
+    with psycopg.connect(admin_url) as owner:
+        owner.execute(
+            "update core.time_entry set contract_line = case when minutes % 3 = 0 then 'L' end, "
+            "region = case when minutes % 5 = 0 then 'EU' end"
+        )
+    found = {
+        row["source_id"]: (row["amount"], row["reason"])
+        for row in working.store.rows("select * from finance.unbilled_entry")
+    }
+    batch = working.freeze()
+    frozen = {row["time_entry_id"]: row["amount"] for row in working.store.rows(
+        "select * from billing.batch_line where batch_id = %(batch)s", batch=batch)}  # fmt: skip
+    assert {key: amount for key, (amount, _) in found.items() if amount is not None} == frozen and len(frozen) > 30
+    assert {reason for amount, reason in found.values() if amount is None} <= {"no rate"}
+    assert len(found) == 80
+
+
+def _agree(firm: Firm, chance: random.Random, number: int) -> None:
+    """Somebody agrees on a price: of some level, for a person, a role or a role in a region, by the hour or the day."""
+    level = chance.choice(("contract_line", "contract", "customer", "standard"))
+    scope = {"contract_line": "'L'", "contract": "contract_id", "customer": "customer_id", "standard": "'*'"}[level]
+    who, day = chance.choice(("person", "region", "role")), dt.date(2026, 10, 1) + dt.timedelta(chance.randrange(31))
+    price = chance.randrange(50, 400)
+    give(
+        firm,
+        "insert into core.agreed_rate (rate_id, level, scope_id, resource_id, role, region, valid_from, valid_to, "
+        f"hourly_rate, currency, day_rate, hours_per_day) select %(id)s, %(level)s, {scope}, %(person)s, %(role)s, "
+        "%(region)s, %(from)s, %(to)s, %(rate)s, 'USD', %(day)s, %(of)s "
+        "from core.contract join core.project using (engagement_id)",
+        id=f"R{number}", level=level, person=person(firm) if who == "person" else None,
+        role=None if who == "person" else chance.choice(("Consultant", "Consultant", "Partner")),
+        region=chance.choice(("NA", "EU")) if who == "region" else None,
+        **{"from": day, "to": day + dt.timedelta(chance.randrange(3)), "rate": price,
+           "day": price * 8 if number % 2 else None, "of": 8 if number % 2 else None},
+    )  # fmt: skip

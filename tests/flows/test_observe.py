@@ -14,7 +14,7 @@ import pytest
 
 from psflow.cli.observe import tell
 from psflow.config import NumberRule
-from psflow.contracts import Period
+from psflow.contracts import Period, TaxRule
 from psflow.flows import observe, shadow
 from tests.flows.conftest import ENTITY, PERIOD, Firm
 from tests.flows.test_shadow import HOUR, invoice, owned
@@ -164,6 +164,44 @@ def test_another_file_tells_which_charges_would_change(working: Firm) -> None:
     assert (line["entry_key"], line["cause"], line["is_billed"]) == ("2", "rate", True)
     assert (line["billed_amount"], line["should_amount"]) == (Decimal("150"), Decimal("200"))
     assert causes(changed(billing_starts_on=dt.date(2026, 10, 10))) == {"out of scope": Decimal("180.5")}
+
+
+def test_other_taxes_or_another_rounding_name_the_invoices_and_charges_they_change(working: Firm) -> None:
+    working.log(1, 60, date_performed="2026-10-05")  # 180.50
+    working.log(2, 60, date_performed="2026-10-20")  # 200.00
+    working.load_time()
+    working.bill()
+    now = working.config
+
+    def file(*rules: dict[str, Any], rounding: str = "half_up") -> Any:
+        plain = {"treatment": "us_services", "category": "S", "erp_tax": "tax"}
+        taxes = tuple(TaxRule(**(plain | rule)) for rule in rules)
+        ours = now.legal_entity(ENTITY).model_copy(update={"taxes": taxes, "tax_rounding": rounding})
+        others = tuple(e for e in now.legal_entities if e.legal_entity_id != ENTITY)
+        return now.model_copy(update={"legal_entities": (ours, *others)})
+
+    def changed(old: Any, new: Any) -> observe.Observation:
+        return observe.diff(working.store, old, new, ENTITY, MONTH)
+
+    seen = changed(now, file({"rate_pct": 10}))
+    (line,) = seen.differing
+    assert (line["cause"], line["project_code"], line["is_billed"]) == ("tax", "P-1001", True)
+    assert (line["billed_amount"], line["should_amount"]) == (0, Decimal("38.05"))
+    assert line["billed"]["says"] == "O 0 % VATEX-EU-O on 380.500"
+    assert line["should"]["says"] == "S 10 % on 380.500; another for 1, 2"
+    assert causes(seen) == {"tax": Decimal("-38.05")}
+    assert [total.billed for total in seen.totals(by_cause=False)] == [Decimal("380.5")]
+    later = {"rate_pct": 20, "valid_from": dt.date(2026, 10, 16)}
+    (line,) = changed(
+        file({"rate_pct": 10}), file({"rate_pct": 10, "valid_to": dt.date(2026, 10, 15)}, later)
+    ).differing
+    assert line["should"]["says"] == "S 10 % on 180.500, S 20 % on 200.000; another for 2"
+    assert (line["billed_amount"], line["should_amount"]) == (Decimal("38.05"), Decimal("58.05"))
+    (line,) = changed(file({"rate_pct": 1}), file({"rate_pct": 1}, rounding="half_even")).differing
+    assert (line["billed_amount"], line["should_amount"]) == (Decimal("3.81"), Decimal("3.80"))
+    (line,) = changed(file({"rate_pct": 1}), file()).differing
+    assert (line["should_amount"], line["should"]["says"]) == (None, "no tax fits on 380.500; another for 1, 2")
+    assert changed(file({"rate_pct": 10}), file({"rate_pct": 10}, rounding="half_even")).differing == []
 
 
 def test_another_owner_of_the_number_is_named(working: Firm) -> None:

@@ -172,6 +172,24 @@ def test_an_invoice_without_a_tax_waits_whole_while_others_go_and_is_posted_once
     assert office.store.value("select count(*) from ops.exceptions where state = 'open'") == 0
 
 
+def test_work_that_is_not_taxable_waits_while_its_document_would_have_a_tax_beside_it(office: Office) -> None:
+    not_taxable = {"category": "O", "reason_code": "VATEX-EU-O"}
+    office.taxed(not_taxable | {"valid_to": START + dt.timedelta(6)}, *weeks("19", "7")[1:])
+    spend(office, "K", [(0, Decimal(100)), (1, Decimal(200))])
+    spend(office, "L", [(1, Decimal(300))])
+    batch = office.bill(LAST)
+    assert [row["project_code"] for row in invoices(office)] == ["P-L"] and batch
+    (waits,) = office.store.rows("select * from ops.exceptions where state = 'open'")
+    assert (waits["rule"], waits["record_id"], waits["field"], waits["value"], waits["amount_at_risk"]) == (
+        "tax", "P-K", "category", "O (VATEX-EU-O) and S 7 %", 300,
+    )  # fmt: skip
+    assert waits["owner_team"] == "finance" and "bill the month of one of them first" in waits["message"]
+    office.taxed(*weeks("19", "7"))
+    office.bill(LAST)
+    assert [row["project_code"] for row in invoices(office)] == ["P-L", "P-K"]
+    assert office.store.value("select count(*) from ops.exceptions where state = 'open'") == 0
+
+
 def test_what_approvers_saw_is_stale_once_the_tax_is_another(office: Office) -> None:
     spend(office, "K", [(0, Decimal(100))])
     office.taxed({"category": "S", "rate_pct": "19"})

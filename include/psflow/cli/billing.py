@@ -118,6 +118,8 @@ def _tree(told: Explained) -> Tree:
     tree = Tree(f"[bold]{plain(told.says)}[/bold]")
     for why in told.because:
         tree.add(f"because {plain(why)}")
+    if told.cost:
+        tree.add(f"[dim]{plain(told.cost)}[/dim]")
     for name, value in told.facts.items():
         tree.add(f"[dim]{plain(name)}[/dim] {plain(value)}")
     tree.children.extend(_tree(part) for part in told.parts)

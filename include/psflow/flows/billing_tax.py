@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Literal
 
 from psflow.contracts import LegalEntity, TaxRule
 from psflow.rules.tax import Buyer, taxes_of, why_none
@@ -24,12 +25,20 @@ def stage(store: Store, entity: LegalEntity) -> None:
 
 
 def hold(store: Store, entity: LegalEntity, batch_id: str) -> list[exceptions.Finding]:
-    """Hold each project of a batch whose invoice would lack a tax, whole, and return what is to be said of it."""
-    rows = store.rows(sql("warehouse.billing", "untaxed"), batch=batch_id)
-    held = sorted({row["project_code"] for row in rows})
-    store.run(sql("warehouse.billing", "hold"), batch=batch_id, entries=[], projects=held)
+    """Hold projects of a batch whose invoice lacks a tax, or has two that may not meet; return what to say of it."""
+    found = [_finding(entity, row) for row in _held(store, "untaxed", batch_id)]
+    found += [_mixed(row) for row in _held(store, "mixed_tax", batch_id)]
+    held = [finding.record_id for finding in found]
     store.run(sql("warehouse.billing", "resolve_taxes"), batch=batch_id, untaxed=held)
-    return [_finding(entity, row) for row in rows]
+    return found
+
+
+def _held(store: Store, query: Literal["untaxed", "mixed_tax"], batch_id: str) -> list[Row]:
+    """Hold the projects that a query finds, and return its rows."""
+    rows = store.rows(sql("warehouse.billing", query), batch=batch_id)
+    projects = [row["project_code"] for row in rows]
+    store.run(sql("warehouse.billing", "hold"), batch=batch_id, entries=[], projects=projects)
+    return rows
 
 
 def _told(store: Store, entity: LegalEntity) -> dict[tuple[object, ...], int]:
@@ -37,6 +46,8 @@ def _told(store: Store, entity: LegalEntity) -> dict[tuple[object, ...], int]:
     scope = {"entity": entity.legal_entity_id, "rounding": entity.tax_rounding}
     said = json.dumps([dict(zip(_SAID, _key(rule), strict=True)) for rule in entity.taxes], default=str)
     store.run(sql("warehouse.billing", "taxes"), said=said, **scope)
+    rules = entity.model_dump_json(include={"taxes", "tax_rounding"}, exclude_none=True)
+    store.run(sql("warehouse.billing", "tax_rules"), entity=entity.legal_entity_id, rules=rules)
     rows = store.rows(
         "select * from billing.tax where (legal_entity_id, rounding) = (%(entity)s, %(rounding)s)", **scope
     )
@@ -64,5 +75,17 @@ def _finding(entity: LegalEntity, row: Row) -> exceptions.Finding:
         field, value, why = why_none(entity.taxes, row["treatment"], buyer, row["first_on"])
     return exceptions.Finding(
         "tax", "project", row["project_code"], field, value, f"its invoice waits: {why}", row["engagement_id"],
+        abs(row["amount"]), row["currency"],
+    )  # fmt: skip
+
+
+def _mixed(row: Row) -> exceptions.Finding:
+    said = (
+        f"its invoice waits: {row['taxes']} cannot stand on one document, since beside category O there is no other "
+        "(EN 16931, BR-O-11 to BR-O-14); let its treatment or `taxes` say one tax for all of its work, or bill the "
+        "month of one of them first"
+    )
+    return exceptions.Finding(
+        "tax", "project", row["project_code"], "category", row["taxes"], said, row["engagement_id"],
         abs(row["amount"]), row["currency"],
     )  # fmt: skip

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from psflow.config import Config
+from psflow.contracts import LegalEntity
 from psflow.errors import GateFailed
 from psflow.flows.gate import judge
 from psflow.gates.suite import Gate
@@ -40,12 +41,16 @@ def publish(store: Store, config: Config, gate: Gate, as_of: dt.date) -> dict[st
 
 def freeze(store: Store, config: Config, as_of: dt.date) -> int | None:
     """Return the snapshot that holds the numbers as they are: a new one if one of them changed; None without any."""
-    fields = {"legal_entity_id", "name", "currency", "billing_starts_on"}
     with store.transaction("metrics.freeze"):
         store.run("select pg_advisory_xact_lock(hashtext('metrics'))")
-        store.run_many(sql(_SQL, "legal_entity"), [e.model_dump(include=fields) for e in config.legal_entities])
+        store.run_many(sql(_SQL, "legal_entity"), [_entity(entity) for entity in config.legal_entities])
         snapshot: int | None = store.value(sql(_SQL, "freeze"), as_of=as_of)
     return snapshot
+
+
+def _entity(entity: LegalEntity) -> Row:
+    fields = entity.model_dump(include={"legal_entity_id", "name", "currency", "billing_starts_on"})
+    return fields | {name: list(getattr(entity, name)) for name in ("rate_levels", "rate_specificity")}
 
 
 def _is_published(store: Store, snapshot: int) -> bool:

@@ -44,6 +44,7 @@ CAUSES = {
     "item": "a contract item (milestone, fee, retainer) of another amount",
     "no amount": "a line that does not say what it comes to",
     "rounding": "the same hours and price, rounded otherwise",
+    "tax": "the tax of an invoice, by other rules or rounding; no part of the sums without tax",
     "number owner": "another system's number, by one psflow.yaml and not by the other",
 }
 _HEAD = (
@@ -83,7 +84,7 @@ class Observation:
     def totals(self, *, by_cause: bool) -> list[Total]:
         """Return a total a currency: of all lines, or a cause of those that differ."""
         groups = defaultdict[tuple[str | None, str], list[Row]](list)
-        for row in self.differing if by_cause else self.rows:
+        for row in self.differing if by_cause else [row for row in self.rows if row["cause"] != "tax"]:
             groups[row["cause"] if by_cause else None, row["currency"]].append(row)
         return [_total(*key, rows) for key, rows in sorted(groups.items(), key=lambda item: str(item[0]))]
 
@@ -114,6 +115,7 @@ def observe(
 def diff(store: Store, now: Config, new: Config, legal_entity_id: str, period: Period) -> Observation:
     """
     Return which charges of a month another psflow.yaml would change: `billed` is by this one, `should` by the other.
+    An invoice whose tax is another is a row of its own, with both taxes.
 
     What our ledger has already (`is_billed`) stays as it was invoiced; the rest is billed by the file in force then.
     """
@@ -121,10 +123,12 @@ def diff(store: Store, now: Config, new: Config, legal_entity_id: str, period: P
         store.run(sql("warehouse.shadow", "staging"))
         before = _ours(store, now, legal_entity_id, period)
         store.run(sql("warehouse.shadow", "before"))
+        store.run("update shadow_tax set is_before = true")
         after = _ours(store, new, legal_entity_id, period)
         rows = _compared(store)
         for row in rows:
             _explain(row, before ^ after)
+        rows += store.rows(sql("warehouse.shadow", "taxes"))
     return Observation(legal_entity_id, period.name, rows)
 
 
@@ -195,6 +199,8 @@ def _ours(
     ours = {contract for contract, owner in shadow.owners(store, legal_entity_id).items() if owner == "psflow"}
     scope = {"since": since, "until": period.end, "anew": anew}
     store.run(sql("warehouse.shadow", "should"), contracts=sorted(ours), **scope)
+    if anew:
+        store.run(sql("warehouse.shadow", "taxed"), contracts=sorted(ours), **scope)
     unstage(store)
     return ours
 

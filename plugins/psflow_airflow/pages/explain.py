@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from jinja2.filters import do_urlencode
@@ -11,7 +12,7 @@ from jinja2.filters import do_urlencode
 from psflow.errors import NeedsReview
 from psflow.explain import KNOWN, explain, find
 from psflow_airflow.pages import links
-from psflow_airflow.pages.access import Reading, Text
+from psflow_airflow.pages.access import Reading, Text, person
 from psflow_airflow.pages.render import page
 
 router = APIRouter()
@@ -27,10 +28,12 @@ def ask(request: Request, _: Reading, id: Text = None) -> Response:
 
 
 @router.get("/explain/{identifier:path}")
-def explained(request: Request, read: Reading, identifier: str, kind: Kind = None) -> Response:
+def explained(request: Request, read: Reading, user: GetUserDep, identifier: str, kind: Kind = None) -> Response:
     """Explain an invoice, a line, a charge or an entry; one of several things of one id is chosen by `kind`."""
     store, policy, sight = read
-    shown: dict[str, Any] = {"id": identifier, "known": KNOWN, "url": links.Vendors(policy).url}
+    who = person(policy, user)
+    sees_cost = who is not None and "finance" in who.teams
+    shown: dict[str, Any] = {"id": identifier, "known": KNOWN, "url": links.Vendors(policy).url, "sees_cost": sees_cost}
     try:
         found = find(store, identifier, sight)
     except NeedsReview as error:

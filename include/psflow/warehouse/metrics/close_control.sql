@@ -1,7 +1,7 @@
 -- Each control of each version of a month's close: what was counted, its hash, whether it ties, who signed it.
 -- id:     close_control.v1
 -- grain:  legal entity x period x version x control
--- unit:   records; sums by unit (h, persons, changes, a currency)
+-- unit:   records; sums by unit (h, persons, changes, a currency, also with what it is of)
 -- owner:  finance
 -- source: ops.close, ops.close_control, ops.close_signature, core.period
 create or replace view finance.close_control as

@@ -81,7 +81,7 @@ comment on column finance.unbilled_entry.legal_entity_id is 'The company of ours
 comment on column finance.unbilled_entry.project_code is 'The project; null when the entry is on none of ours.';
 comment on column finance.unbilled_entry.worked_on is 'Day of the work or the expense.';
 comment on column finance.unbilled_entry.reason is
-    'no rate: the rate card has no price, or nobody has the exchange rate of an expense; held: a gate, a purchase order, a missing tax or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
+    'no rate: there is no price, or two of one rank, or nobody has the exchange rate of an expense; held: a gate, a purchase order, a missing tax or a waiting credit holds it; credit: less is to be billed than was; late: it came, or changed, after its month was billed; waiting batch: the next or the open batch bills it.';
 comment on column finance.unbilled_entry.hours is 'Hours to bill less hours invoiced; below zero for a credit.';
 comment on column finance.unbilled_entry.amount is 'Money to bill less money invoiced, in currency; null while nobody can say, never 0.';
 comment on column finance.unbilled_entry.currency is 'Currency of the contract.';

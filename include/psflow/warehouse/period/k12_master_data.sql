@@ -1,4 +1,4 @@
--- What changed in the month, before the cut-off, of rates, customers, contract terms, and who may do what: before and after.
+-- What changed in the month, before the cut-off, of rates, customers, contract terms, payers, taxes, and who may do what: before and after.
 -- grain: change; of a rate, after hours were billed at it, is a break
 -- unit:  changes
 with changes as (
@@ -9,6 +9,14 @@ with changes as (
     select 'terms ' || contract_id || ' ' || term_id, agreed_on, jsonb_build_object('reason', reason) || terms,
            lag(terms) over (partition by contract_id, term_id order by version)
     from core.contract_term join core.contract using (contract_id) where legal_entity_id = %(entity)s
+    union all
+    select 'payers ' || contract_id || ' from ' || valid_from || ' split ' || split_id, agreed_on,
+           jsonb_build_object('reason', split.reason, 'payers', billing.shares_text(split_id)),
+           lag(jsonb_build_object('payers', billing.shares_text(split_id))) over (partition by contract_id order by split_id)
+    from core.split join core.contract using (contract_id) where legal_entity_id = %(entity)s
+    union all
+    select 'taxes ' || legal_entity_id, told_at, rules, lag(rules) over (order by statement_id)
+    from billing.tax_rules where legal_entity_id = %(entity)s
     union all
     select 'person ' || person, told_at, jsonb_build_object('may', may, 'legal entities', legal_entities),
            lag(jsonb_build_object('may', may, 'legal entities', legal_entities)) over (partition by person order by statement_id)

@@ -10,6 +10,10 @@ create temporary table shadow_should (  -- what the engine bills, a row an entry
     fx_rate numeric, markup_pct numeric, whole_amount numeric, over_amount numeric not null, cap_id text,
     lost_amount numeric not null, amount numeric, currency char(3) not null, reason text, says text
 ) on commit drop;
+create temporary table shadow_tax (  -- the tax of each charge, by one psflow.yaml and by the other
+    is_before boolean not null default false, charge_id text not null, entry_key text not null, project_code text not null,
+    payer_id text, worked_on date not null, currency char(3) not null, amount numeric not null, tax_id bigint
+) on commit drop;
 create temporary table shadow_compared (
     project_code text, system text not null, bill_id text not null, line_id text not null, entry_key text, worked_on date,
     billed_amount numeric, should_amount numeric, currency char(3) not null, cause text, is_final boolean not null,
