@@ -16,14 +16,15 @@ comment on column core.employment.employer is 'As HR writes it; hr_values in psf
 create table billing.transfer_rule (
     rule_id bigint generated always as identity primary key,
     lender text not null,
-    borrower text not null check (borrower <> lender),
+    borrower text not null,
     currency char(3) not null,
     price_kind text not null check (price_kind in ('rate', 'cost_plus', 'pct_of_bill')),
     role text,
     hourly_rate numeric(18, 4) check (hourly_rate > 0),
     factor_pct numeric(9, 4) not null check (factor_pct > 0),
-    unique nulls not distinct (lender, borrower, currency, price_kind, role, hourly_rate, factor_pct),
-    check (num_nonnulls(role, hourly_rate) = case price_kind when 'rate' then 2 else 0 end)
+    constraint transfer_rule_once unique nulls not distinct (lender, borrower, currency, price_kind, role, hourly_rate, factor_pct),
+    constraint transfer_rule_of_two check (borrower <> lender),
+    constraint transfer_rule_has_rates check (num_nonnulls(role, hourly_rate) = case price_kind when 'rate' then 2 else 0 end)
 );
 comment on table billing.transfer_rule is 'Insert-only: the prices that psflow.yaml named for lent hours; a transfer names its own.';
 comment on column billing.transfer_rule.hourly_rate is 'Price of an hour of the role, in currency.';
@@ -40,16 +41,16 @@ create table billing.transfer (
     time_entry_id text not null,
     version integer not null,
     seq integer not null check (seq > 0),
-    project_code text not null references core.project,
-    resource_id text not null references core.resource,
+    project_code text not null,
+    resource_id text not null,
     role text,
     worked_on date not null,
-    minutes integer not null check (minutes <> 0),
-    rule_id bigint not null references billing.transfer_rule,
-    basis numeric(18, 4) not null check (basis > 0),
-    basis_minutes integer not null check (basis_minutes > 0),
+    minutes integer not null,
+    rule_id bigint not null,
+    basis numeric(18, 4) not null,
+    basis_minutes integer not null,
     basis_currency char(3) not null,
-    fx_rate numeric(18, 8) not null check (fx_rate > 0),
+    fx_rate numeric(18, 8) not null,
     factor_pct numeric(9, 4) not null,
     amount numeric(18, 3) not null,
     currency char(3) not null,
@@ -61,12 +62,13 @@ create table billing.transfer (
     constraint transfer_names_its_hour check (
         transfer_id = time_entry_id || '.' || version::text || coalesce('~' || nullif(seq, 1)::text, '')
                       || case kind when 'reversal' then '.R' else '' end),
+    constraint transfer_has_a_price check (basis > 0 and basis_minutes > 0 and fx_rate > 0),
     constraint transfer_is_priced check (
         amount = billing.round_money(minutes * basis * fx_rate * factor_pct / (basis_minutes * 100), currency)),
     constraint transfer_counts_in_time check (
         accounting_on = worked_on or accounting_on > worked_on and extract(day from accounting_on) = 1)
 );
-create unique index transfer_reversed_once on billing.transfer (reverses, side) where reverses is not null;
+create index transfer_by_reversed on billing.transfer (reverses) where reverses is not null;
 create index transfer_by_hour on billing.transfer (time_entry_id);
 create index transfer_by_month on billing.transfer (accounting_on);
 comment on table billing.transfer is
