@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from psflow import explain
 from psflow.cli import intercompany as cli
 from psflow.contracts import TransferRule
 from psflow.flows import intercompany, period_controls
@@ -92,6 +93,10 @@ class House:
                                       "where rule = 'intercompany' and state = 'open' order by 1")  # fmt: skip
         return {f"{row['record_id']}: {row['field']}": row["message"] for row in rows}
 
+    def why(self, entry: str) -> list[str]:
+        (found,) = explain.find(self.office.store, entry)
+        return [line for line in explain.explain(self.office.store, self.config, found).because if "MER-" in line]
+
     def control(self, entity: str = US) -> Any:
         found = period_controls.check(self.office.store, self.config, entity, OCTOBER)
         return next(control for control in found if control.control == "K13")
@@ -146,6 +151,10 @@ def test_an_hour_costs_what_it_costs_there_and_so_many_percent_or_part_of_its_bi
         ("2.1", Decimal("101.25"), "EUR"),  # 1.5 h x 60 x 1.125
         ("3.1", Decimal("214.74"), "EUR"),  # (1 h x 200 + 0.5 h x 300) x 0.8765 x 0.7
         ("4.1", Decimal("214.74"), "EUR"),
+    ]
+    assert house.why("3") == [
+        "MER-US owes MER-EU EUR 214.74 for it, at 70 % of the USD 350.00 that 1.50 h are billed at, exchange rate 0.8765, "
+        "transfer 3.1, counts in 2026-10 in both books"
     ]
 
 
@@ -295,6 +304,27 @@ def test_what_is_owed_is_shown_at_a_terminal_with_what_waits(house: House, monke
     assert "?       MER-US    2026-10  1.50   employer missing" in said
     found = json.loads(psflow("intercompany", "--json").stdout)
     assert (found["owed"][0]["due_to"], found["waiting"][0]["waits_for"]) == ("120.150", "employer missing")
+
+
+def test_an_entry_says_what_is_owed_for_it_and_why(house: House) -> None:
+    why = house.why
+    house.work("1")
+    house.work("2", project="P-B")
+    house.transfer()
+    house.close(EU, "2026-10")
+    house.office.run("insert into core.cost_rate values ('ada', '2020-01-01', null, 50, 'EUR')")
+    house.rules = (COST,)
+    house.work("1", on=dt.date(2026, 10, 6))
+    house.office.person("bob")
+    house.work("3", person="bob")
+    house.transfer()
+    assert why("1") == [
+        "MER-US owes MER-EU EUR 120.15 for it, at the rate of Consultant, EUR 80.10 an hour, transfer 1.1, counts in "
+        "2026-10 in both books; taken back in 2026-11",
+        "MER-US owes MER-EU EUR 84.38 for it, at its cost and 12.5 %, transfer 1.2, counts in 2026-11 in both books",
+    ]
+    assert why("2") == []
+    assert why("3") == ["nobody knows which company lends it to MER-US: waits, employer missing"]
 
 
 # -- the law: whatever happens in whatever order
