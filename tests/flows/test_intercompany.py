@@ -153,8 +153,8 @@ def test_an_hour_costs_what_it_costs_there_and_so_many_percent_or_part_of_its_bi
         ("4.1", Decimal("214.74"), "EUR"),
     ]
     assert house.why("3") == [
-        "MER-US owes MER-EU EUR 214.74 for it, at 70 % of the USD 350.00 that 1.50 h are billed at, exchange rate 0.8765, "
-        "transfer 3.1, counts in 2026-10 in both books"
+        "MER-US owes MER-EU EUR 214.74 for it, at 70 % of the USD 350.00 that 1.50 h are billed at, exchange rate "
+        "0.8765, transfer 3.1, counts in 2026-10 in both books"
     ]
 
 
