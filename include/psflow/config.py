@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from psflow.contracts import Capability, LegalEntity, VendorProfile
+from psflow.contracts import Capability, LegalEntity, TransferRule, VendorProfile
 from psflow.contracts.entities import ContractType
+from psflow.contracts.intercompany import defect
 from psflow.contracts.values import Amount, Currency, Id, Record
 from psflow.errors import ConfigurationError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Rule = Literal[
     "record", "match", "ownership", "legal_entity", "tax_treatment", "contract_type", "delivery_region", "rate_card",
     "resource_demand", "activation", "staffing", "master_data", "time_entry", "expense_entry", "rate", "tax", "billing",
-    "metrics", "effect", "account", "tie_out", "shadow", "period", "dispute",
+    "intercompany", "metrics", "effect", "account", "tie_out", "shadow", "period", "dispute",
 ]  # fmt: skip
 Mode = Literal["observe", "propose", "post"]
 NumberOwner = Literal["psflow", "psa", "erp"]
@@ -99,6 +100,7 @@ class Config(Record):
     region: Id
     people: tuple[Person, ...] = Field(min_length=1)
     legal_entities: tuple[LegalEntity, ...] = Field(min_length=1)
+    intercompany: tuple[TransferRule, ...] = Field(default=(), description="what lent hours cost, by pair and day")
     contract_types: dict[str, ContractType] = Field(description="what the CRM writes -> how hours are billed")
     tax_treatments: dict[str, Id] = Field(default={}, description="what the CRM writes -> ours")
     delivery_regions: dict[str, Id] = Field(default={}, description="what the CRM writes -> where we may deliver")
@@ -132,6 +134,22 @@ class Config(Record):
             if "rates" in may and (decides := sorted(may & {"submit", "approve"})):
                 raise ValueError(f"{one.person} may edit rates and {' and '.join(decides)}; take one away")
         return people
+
+    @field_validator("legal_entities")
+    @classmethod
+    def _one_employer_is_one_entity(cls, entities: tuple[LegalEntity, ...]) -> tuple[LegalEntity, ...]:
+        employers = [value for entity in entities for value in entity.hr_values]
+        if twice := sorted({value for value in employers if employers.count(value) > 1}):
+            raise ValueError(f"hr_values {twice} name more than one legal entity; each may name one")
+        return entities
+
+    @field_validator("intercompany")
+    @classmethod
+    def _one_price_an_hour(cls, rules: tuple[TransferRule, ...], info: ValidationInfo) -> tuple[TransferRule, ...]:
+        entities = info.data.get("legal_entities")  # None: refused by itself
+        if entities is not None and (wrong := defect(rules, {entity.legal_entity_id for entity in entities})):
+            raise ValueError(wrong)
+        return rules
 
     @model_validator(mode="after")
     def _complete(self) -> Config:

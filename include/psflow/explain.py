@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from psflow import explain_charge, explain_entry
+from psflow import explain_charge, explain_entry, explain_transfer
 from psflow import explain_words as words
 from psflow.config import Config
 from psflow.contracts import LegalEntity
@@ -138,7 +138,7 @@ def _entry(store: Store, config: Config, key: str) -> Explained:
         f"{explain_entry.entry(entry, rows, key)}: {state}",
         sum((row["amount"] for row in live), Decimal()) if live else None,
         live[0]["currency"] if live else None,
-        why,
+        why + explain_transfer.transfers(store, key),
         explain_entry.entry_facts(entry) if entry else {},
         parts=parts,
     )

@@ -64,7 +64,7 @@ def test_the_one_with_the_duty_is_asked_and_sees_each_control(billed: Firm, monk
     asked.execute(started())
     assert asked.assigned_users == [{"id": "frank", "name": "frank"}]
     assert asked.subject == "Close MER-US 2026-10, version 1"
-    assert all(f"| {name} |" in asked.body for name in ("K1", "K2", "K3", "K4", "K8", "K9", "K10", "K11", "K12"))
+    assert all(f"| {name} |" in asked.body for name in ("K1", "K2", "K3", "K4", "K8", "K9", "K10", "K11", "K12", "K13"))
     answer(asked, "frank", content_hash=asked.content_hash, reason=None)
     assert state(billed) == "closed"
     assert asked.execute(started()) == {"decision": "signed before"}

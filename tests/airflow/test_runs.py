@@ -172,7 +172,7 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
         assert shown in approver["body"]
     assert "Acme" not in approver["subject"] + approver["body"]  # no customer's name where everybody may look
     assert run("reconciliation") == {
-        "read_erp": "success", "tie_out": "success", "recheck": "success", "run": "success"
+        "read_erp": "success", "tie_out": "success", "transfer": "success", "recheck": "success", "run": "success"
     }  # fmt: skip
     (posted,) = firm.store.rows("select state, untaxed_amount, currency from core.erp_invoice")
     assert (posted["state"], posted["untaxed_amount"], posted["currency"]) == ("posted", Decimal("570.75"), "USD")

@@ -116,8 +116,66 @@ def test_two_taxes_of_one_buyer_and_a_treatment_nobody_maps_are_refused(tmp_path
     assert "taxes of MER-EU name ['german_vat']; tax_treatments has" in refused(tmp_path, unknown)
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("cost_plus_pct: 12.5}", "pct_of_bill: 70, cost_plus_pct: 12.5}", "not cost_plus_pct and pct_of_bill"),
+        (
+            ", cost_plus_pct: 12.5}",
+            "}",
+            "intercompany.0: a rule has one of rates, cost_plus_pct and pct_of_bill, not none",
+        ),
+        (
+            "lender: MER-EU, borrower: MER-US",
+            "lender: MER-EU, borrower: MER-EU",
+            "intercompany.0: MER-EU lends nobody to",
+        ),
+        (
+            "cost_plus_pct: 12.5",
+            "pct_of_bill: 120",
+            "intercompany.0.pct_of_bill: Input should be less than or equal to 100",
+        ),
+    ],
+)
+def test_a_transfer_price_that_is_none_is_named_with_its_place(
+    tmp_path: Path, was: str, becomes: str, says: str
+) -> None:
+    line = next(n for n, row in enumerate(GOOD.splitlines(), 1) if was in row)
+    said = refused(tmp_path, GOOD.replace(was, becomes))
+    assert f"psflow.yaml:{line}:" in said and says in said
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        (
+            "  - lender: MER-US\n    borrower: MER-EU",
+            "  - lender: MER-EU\n    borrower: MER-US",
+            "rules 1 and 2 both price",
+        ),
+        ("lender: MER-EU, borrower: MER-US", "lender: MER-EU, borrower: MER-UK", "rule 1 names ['MER-UK']; legal"),
+    ],
+)
+def test_two_prices_of_a_pair_and_a_company_that_is_not_ours_are_refused(
+    tmp_path: Path, was: str, becomes: str, says: str
+) -> None:
+    line = next(n for n, row in enumerate(GOOD.splitlines(), 1) if row == "intercompany:")
+    assert f"psflow.yaml:{line}:1: intercompany: {says}" in refused(tmp_path, GOOD.replace(was, becomes))
+    ended = GOOD.replace("cost_plus_pct: 12.5}", "cost_plus_pct: 12.5, valid_to: 2026-09-30}").replace(
+        "  - lender: MER-US\n    borrower: MER-EU",
+        "  - valid_from: 2026-10-01\n    lender: MER-EU\n    borrower: MER-US",
+    )
+    (tmp_path / "psflow.yaml").write_text(ended, encoding="utf-8")
+    assert len(config.load(tmp_path / "psflow.yaml").intercompany) == 2
+
+
+def test_two_companies_with_one_name_in_hr_are_refused(tmp_path: Path) -> None:
+    twice = GOOD.replace("hr_values: [Meridian EU]", "hr_values: [Meridian US]")
+    assert "legal_entities: hr_values ['Meridian US'] name more than one" in refused(tmp_path, twice)
+
+
 def test_every_defect_is_told_at_once(tmp_path: Path) -> None:
-    text = GOOD.replace("currency: USD", "currency: usd").replace("may: [submit]", "may: [post]")
+    text = GOOD.replace("currency: USD", "currency: usd", 1).replace("may: [submit]", "may: [post]")
     assert len(refused(tmp_path, text).splitlines()) == 2
 
 

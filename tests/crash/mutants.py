@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tests.crash import attacks
 from tests.crash.mutants_books import BOOKS
+from tests.crash.mutants_intercompany import INTERCOMPANY
 from tests.crash.mutants_periods import CLOSING
 from tests.crash.mutants_postgres import POSTGRES
 from tests.crash.planting import Mutant
@@ -184,5 +185,5 @@ FLOWS = {
     ),
 }
 
-MUTANTS: Mapping[str, Mutant] = {**PROTOCOL, **FLOWS, **POSTGRES, **BOOKS, **CLOSING}
+MUTANTS: Mapping[str, Mutant] = {**PROTOCOL, **FLOWS, **POSTGRES, **BOOKS, **CLOSING, **INTERCOMPANY}
 EXPLAINED: Mapping[str, str] = {}

@@ -71,7 +71,7 @@ def state(firm: Firm) -> str:
 
 def test_a_month_without_a_break_is_signed_and_closed(working: Firm) -> None:
     found = controls(working)
-    assert list(found) == ["K1", "K2", "K3", "K4", "K8", "K9", "K10", "K11", "K12"]
+    assert list(found) == ["K1", "K2", "K3", "K4", "K8", "K9", "K10", "K11", "K12", "K13"]
     assert broken(working) == {}
     assert (found["K1"].records, found["K1"].sums) == (1, {"h": "1.5"})
     assert (found["K3"].records, found["K3"].sums) == (2, {"USD of lines": "270.75", "USD of invoices": "270.75"})

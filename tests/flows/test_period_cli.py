@@ -38,11 +38,11 @@ def stack(firm: Firm, monkeypatch: pytest.MonkeyPatch) -> Firm:
 
 def test_the_controls_are_printed_like_a_test_run_and_a_break_is_named(stack: Firm) -> None:
     done = psflow("close", "check", *WHERE)
-    assert done.exit_code == 1 and "8 tied, 1 broken: MER-US 2026-10" in done.output
+    assert done.exit_code == 1 and "9 tied, 1 broken: MER-US 2026-10" in done.output
     assert "K1  BROKEN" in done.output and "was not read at its source yet" in done.output
     read_source(stack.store, stack.psa, OCTOBER)
     done = psflow("close", "check", *WHERE)
-    assert done.exit_code == 0 and "9 tied, 0 broken" in done.output
+    assert done.exit_code == 0 and "10 tied, 0 broken" in done.output
     assert "K4  tied  Each invoice is one posted document" in done.output and "1 records, 270.75 USD" in done.output
     assert stack.store.value("select count(*) from ops.close") == 0
 

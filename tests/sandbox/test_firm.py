@@ -179,6 +179,17 @@ def test_one_person_is_known_to_hr_only_and_one_placeholder_to_the_planner_only(
     assert [p["people_id"] for p in meridian.planner_records()["people"] if p["people_type_id"] == 3] == [3999]
 
 
+def test_people_of_each_company_work_for_the_other_and_one_of_them_moves(plan: Firm) -> None:
+    owed = meridian.owed()
+    assert {key[:3] for key in owed} == {
+        ("MER-EU", "MER-US", "2026-09"), ("MER-EU", "MER-US", "2026-10"),
+        ("MER-US", "MER-EU", "2026-09"), ("MER-US", "MER-EU", "2026-10"),
+    }  # fmt: skip
+    assert min(owed.values()) > 1000
+    (moved,) = [p for p in plan.people if p.employer(people.FIRST_DAY) != p.employer(people.LAST_DAY)]
+    assert moved.role == "Partner"
+
+
 def test_approved_leave_in_hr_is_what_the_pattern_loses(plan: Firm) -> None:
     asked = meridian.hr_records()["time_off_requests"]
     for person in plan.people:

@@ -99,6 +99,11 @@ def test_bamboohr_and_float_hold_the_capacity_of_the_plan(bamboohr_sandbox: Any,
     assert {email: (p.region, p.employed_from, p.employed_to) for email, p in employed.items()} == {
         p.email: (p.region, p.starts, p.ends) for p in firm.people
     }
+    companies = {row.record_id: [(e.valid_from, e.employer) for e in row.record] for row in whole(hr.employments())}
+    ours = {name for entity in config.load().legal_entities for name in entity.hr_values}
+    for person in firm.people:
+        said = companies[meridian.employee_id(person.number)]
+        assert all(person.employer(day) == name and name in ours for day, name in said)
     planned = {row.record.resource.work_email: row.record for row in whole(planner.people())}
     assert planned.keys() == {person.email for person in firm.people if person.in_psa}
     first, last = dt.date(2026, 11, 1), people.PLANNED_TO

@@ -13,7 +13,7 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator, ValidationError
 
-from psflow.contracts import Absence, Resource, VendorProfile
+from psflow.contracts import Absence, Employment, Resource, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, Rejected, TransientError
 from psflow.systems.bamboohr import REGISTRATION
 from psflow.systems.bamboohr.client import BambooHR
@@ -26,6 +26,7 @@ SPEC = json.loads((Path(__file__).parent / "specs/bamboohr/public.json").read_te
 NOVEMBER = (dt.date(2026, 11, 1), dt.date(2026, 11, 30))
 PEOPLE = "/api/v2/datasets/employee/data"
 CHANGED = "/api/v1/employees/changed"
+JOBS = "/api/v1/employees/changed/tables/jobInfo"
 TIME_OFF = "/api/v1/time_off/requests"
 
 
@@ -54,6 +55,12 @@ def leave(number: int, dates: Any, unit: str = "hours", state: str = "approved",
         "dates": dates,
         "notes": {"employee": "flu"},
     } | fields
+
+
+def job(number: int, day: str, division: str = "Firm US", **fields: Any) -> dict[str, Any]:
+    """One row of a person's job information."""
+    row = {"id": f"{number}{day:0>8}".replace("-", ""), "employeeId": str(number), "date": day, "division": division}
+    return row | {"location": "EU", "department": "Delivery", "jobTitle": "Consultant", "reportsTo": "Bo Ek"} | fields
 
 
 @pytest.fixture
@@ -245,6 +252,54 @@ def test_nobody_deleted_is_an_empty_list_and_no_map(bamboohr_sandbox: Any, hr: B
     assert list(hr.deleted()) == [([], [])]
 
 
+# -- who employs them
+
+
+def test_who_employs_a_person_is_read_by_date_in_any_order(bamboohr_sandbox: Any, hr: BambooHR) -> None:
+    moved = [job(7, "2026-07-01", "Firm EU"), job(7, "2024-03-01"), job(7, "2025-01-01", "", jobTitle="Partner")]
+    bamboohr_sandbox.load({"employees": [employee(7), employee(8)], "job_info": moved})
+    ((first, second), bad) = next(hr.employments())
+    said = [(row.valid_from, row.employer) for row in first.record]
+    assert said == [(dt.date(2024, 3, 1), "Firm US"), (dt.date(2025, 1, 1), None), (dt.date(2026, 7, 1), "Firm EU")]
+    assert (first.record_id, first.record[0].resource_ref, second.record, bad) == ("7", "7", (), [])
+    assert not any(word in first.payload for word in ("Partner", "Bo Ek", "Delivery"))
+    again = hr.read_again("employment", "7", first.payload)
+    assert again.rows == [first] and hr.read_again("employment", "7", '{"rows": 1}').bad
+
+
+def test_two_employers_on_one_day_a_row_without_a_date_and_a_hidden_one_are_set_aside(
+    bamboohr_sandbox: Any, hr: BambooHR
+) -> None:
+    two = [job(7, "2026-07-01"), job(7, "2026-07-01", "Firm EU") | {"id": "8"}]
+    bamboohr_sandbox.load({
+        "employees": [employee(n) for n in (7, 8, 9)],
+        "job_info": [
+            *two, job(8, "0000-00-00"), job(9, "2026-07-01"), job(9, "2026-07-01", jobTitle="Boss") | {"id": "9"}
+        ],
+    })  # fmt: skip
+    ((good,), bad) = next(hr.employments())
+    assert good.record == (Employment(resource_ref="9", valid_from=dt.date(2026, 7, 1), employer="Firm US"),)
+    assert {row.record_id: row.problem.partition(";")[0] for row in bad} == {
+        "7": "job information has two divisions from 2026-07-01 on", "8": "a row of job information has no date"
+    }  # fmt: skip
+    assert not any("Firm" in row.problem for row in bad)
+    bamboohr_sandbox.load({}, restricted=["division"])
+    (rows, bad) = next(hr.employments())
+    assert rows == [] and "may not see division" in bad[0].problem
+
+
+def test_nobody_with_job_information_is_an_empty_list_and_other_tables_are_not_there(
+    bamboohr_sandbox: Any, hr: BambooHR
+) -> None:
+    assert list(hr.employments()) == [([], [])]
+    window = {"since": "2026-01-01T00:00:00Z"}
+    assert ask(bamboohr_sandbox, "GET", JOBS, params=window).json()["employees"] == []
+    assert ask(bamboohr_sandbox, "GET", JOBS.replace("jobInfo", "pay"), params=window).status_code == 404
+    assert ask(bamboohr_sandbox, "GET", JOBS).status_code == 400
+    with pytest.raises(requests.HTTPError):
+        bamboohr_sandbox.load({"job_info": [job(7, "2026-07-01", pay="1")]})
+
+
 # -- leave
 
 
@@ -391,9 +446,9 @@ def test_reading_people_is_no_write_and_a_write_is_no_capability(bamboohr_sandbo
             act(open_effect(system="bamboohr"))
 
 
-def test_it_registers_as_hr_that_offers_two_streams(hr: BambooHR) -> None:
+def test_it_registers_as_hr_that_offers_three_streams(hr: BambooHR) -> None:
     assert (REGISTRATION.key, REGISTRATION.role, REGISTRATION.conn_type) == (hr.key, "hr", "psflow_bamboohr")
-    assert (REGISTRATION.capabilities, REGISTRATION.streams) == (frozenset(), {"resource", "absence"})
+    assert (REGISTRATION.capabilities, REGISTRATION.streams) == (frozenset(), {"resource", "employment", "absence"})
 
 
 def test_a_person_has_a_page(hr: BambooHR) -> None:
@@ -524,6 +579,8 @@ def _answers(sandbox: Any) -> Iterator[tuple[requests.Response, str, str]]:
     window = {"start": "2026-11-01", "end": "2026-11-30"}
     yield people(sandbox, fields=["eeid", "hireDate", "terminationDate"]), "/api/v2/datasets/{datasetName}/data", "post"
     yield ask(sandbox, "GET", CHANGED, params={"since": "2026-01-01T00:00:00Z"}), CHANGED, "get"
+    jobs = ask(sandbox, "GET", JOBS, params={"since": "2026-01-01T00:00:00Z"})
+    yield jobs, JOBS.replace("jobInfo", "{table}"), "get"
     yield ask(sandbox, "GET", TIME_OFF, params=window), TIME_OFF, "get"
     fields = {"fields": "firstName,workEmail,hireDate,terminationDate,status"}
     yield ask(sandbox, "GET", "/api/v1/employees/7", params=fields), "/api/v1/employees/{id}", "get"
@@ -531,7 +588,10 @@ def _answers(sandbox: Any) -> Iterator[tuple[requests.Response, str, str]]:
 
 def test_the_sandbox_answers_as_the_vendors_own_description_says(bamboohr_sandbox: Any) -> None:
     gone = employee(8, _action="Deleted")
-    bamboohr_sandbox.load({"employees": [employee(7), gone], "time_off_requests": [leave(1, {"2026-11-05": 8})]})
+    bamboohr_sandbox.load({
+        "employees": [employee(7), gone], "job_info": [job(7, "2024-03-01")],
+        "time_off_requests": [leave(1, {"2026-11-05": 8})],
+    })  # fmt: skip
     for given, path, verb in _answers(bamboohr_sandbox):
         described = _held_to(given, path, verb)
         if path == TIME_OFF:  # their description allows unknown names: ours has none

@@ -24,7 +24,7 @@ from psflow.systems.salesforce.client import Salesforce
 from psflow.systems.transport import Transport
 from psflow.systems.tryton.client import Tryton
 from psflow.testing import Conformance, open_effect
-from tests.systems.test_bamboohr import employee, leave
+from tests.systems.test_bamboohr import employee, job, leave
 from tests.systems.test_kantata import CARDS, PROJECT, entry
 from tests.systems.test_kantata_billing import invoice
 from tests.systems.test_kantata_delivery import expense, story
@@ -156,13 +156,16 @@ class TestBambooHR(_Sandboxed):
     registration = bamboohr.REGISTRATION
     misshapen: ClassVar = {
         "resource": ("employees", employee(7, hireDate="01.03.2024")),
+        "employment": ("job_info", job(7, "01.03.2024") | {"id": "7"}),
         "absence": ("time_off_requests", leave(1, {"2026-11-02": "much"})),
     }
 
     @pytest.fixture
     def system(self, bamboohr_sandbox: Any) -> System:
         away = [leave(n, {f"2026-11-0{n}": 8, f"2026-11-1{n}": 4}) for n in (1, 2)]
-        bamboohr_sandbox.load({"employees": [employee(n) for n in range(7, 12)], "time_off_requests": away})
+        people = {"employees": [employee(n) for n in range(7, 12)]}
+        jobs = {"job_info": [job(n, "2024-03-01") | {"id": str(n)} for n in range(7, 12)]}
+        bamboohr_sandbox.load(people | jobs | {"time_off_requests": away})
         return self.client(bamboohr_sandbox)
 
     def client(self, sandbox: Any, api_key: str = "swordfish") -> BambooHR:

@@ -21,11 +21,13 @@ from psflow.contracts.entities import (
     TaxRule,
     TimeEntry,
 )
+from psflow.contracts.intercompany import TransferRule
 from psflow.contracts.people import (
     Absence,
     Assignment,
     Capacity,
     CostRate,
+    Employment,
     Resource,
     ResourceRequest,
     Skill,
@@ -43,6 +45,7 @@ __all__ = [
     "Contract",
     "CostRate",
     "Customer",
+    "Employment",
     "Engagement",
     "ExpenseEntry",
     "Invoice",
@@ -68,6 +71,7 @@ __all__ = [
     "Task",
     "TaxRule",
     "TimeEntry",
+    "TransferRule",
     "VendorProfile",
     "WorkPattern",
 ]

@@ -17,8 +17,8 @@ Capability = Literal[
     "post_time", "void_time", "draft_invoice", "post_invoice", "cancel_invoice", "revenue_status",
 ]  # fmt: skip
 Stream = Literal[
-    "customer", "opportunity", "project", "task", "milestone", "resource", "absence", "work_pattern", "cost_rate",
-    "rate_card", "assignment", "time_entry", "expense_entry", "fx_rate", "invoice",
+    "customer", "opportunity", "project", "task", "milestone", "resource", "employment", "absence", "work_pattern",
+    "cost_rate", "rate_card", "assignment", "time_entry", "expense_entry", "fx_rate", "invoice",
 ]  # fmt: skip
 
 

@@ -75,6 +75,9 @@ class LegalEntity(Record):
     name: str
     currency: Currency
     crm_values: tuple[str, ...] = Field(description="what the CRM writes for this entity")
+    hr_values: tuple[str, ...] = Field(
+        default=(), description="what HR writes as the employer of its people; none said: it lends and borrows nobody"
+    )
     erp_company: str = Field(description="company name in the ERP")
     billing_starts_on: dt.date | None = Field(
         default=None, description="work before this day was billed elsewhere; None: everything is ours"

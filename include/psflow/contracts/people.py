@@ -31,6 +31,16 @@ class Resource(Record):
     skills: tuple[Id, ...] = ()
 
 
+class Employment(Record):
+    """Which company employs a person from a day on, until the next row. Owner: HR."""
+
+    resource_ref: Id = Field(description="person id in the system that says so")
+    valid_from: dt.date
+    employer: str | None = Field(
+        default=None, description="the company as HR writes it, `hr_values` of a legal entity; None: HR does not say"
+    )
+
+
 class WorkPattern(Record):
     """Hours of each weekday from a day on, before leave. Owner: planner."""
 

@@ -25,6 +25,7 @@ ENTITIES: tuple[type[Record], ...] = (
     contracts.Milestone,
     contracts.Resource,
     contracts.Skill,
+    contracts.Employment,
     contracts.WorkPattern,
     contracts.Absence,
     contracts.Capacity,

@@ -1,5 +1,5 @@
 """
-The nine controls of a month of a legal entity: each one query of `warehouse/period`, asked at a cut-off.
+The ten controls of a month of a legal entity: each one query of `warehouse/period`, asked at a cut-off.
 
 Its answer is records with a left and a right value; count, sums and hash of them are what somebody signs. The same
 question gives the same answer later, or something has changed.
@@ -20,6 +20,7 @@ _SQL = "warehouse.period"
 CONTROLS: dict[str, LiteralString] = {
     "K1": "k01_intake", "K2": "k02_waterfall", "K3": "k03_lines", "K4": "k04_documents", "K8": "k08_cut_off",
     "K9": "k09_lock", "K10": "k10_rates", "K11": "k11_segregation", "K12": "k12_master_data",
+    "K13": "k13_intercompany",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from psflow.config import Config
-from psflow.contracts import Absence, Assignment, CostRate, Resource, WorkPattern
+from psflow.contracts import Absence, Assignment, CostRate, Employment, Resource, WorkPattern
 from psflow.errors import NeedsReview
 from psflow.flows import identity
 from psflow.flows.reading import Counts, noted, pull
@@ -24,15 +24,16 @@ _BACK, _AHEAD = dt.timedelta(days=1826), dt.timedelta(days=400)  # what metrics 
 
 
 def pull_hr(store: Store, config: Config, hr: Hr) -> Counts:
-    """Read all people and the leave of the window; return counts."""
+    """Read all people, who employs them, and the leave of the window; return counts."""
     people = pull(store, config, hr, "resource", hr.resources(), partial(save_person, config))
+    employed = pull(store, config, hr, "employment", hr.employments(), _employed)
     gone = pull(store, config, hr, "resource_deletion", hr.deleted(), _gone)
     seen: set[str] = set()
     window = _window(store)
     absences = pull(store, config, hr, "absence", noted(hr.absences(*window), seen, _day), _absence)
     with store.transaction("sync.drop_absences"):
         withdrawn = len(_drop(store, "drop_absences", hr, window, seen))
-    return {"resources": people, "deleted": gone, "absences": absences, "withdrawn": withdrawn}
+    return {"resources": people, "employed": employed, "deleted": gone, "absences": absences, "withdrawn": withdrawn}
 
 
 def pull_planner(store: Store, config: Config, planner: Planner) -> Counts:
@@ -86,8 +87,12 @@ def _planned(config: Config, store: Store, system: System, record_id: str, plann
     _replace(store, "cost_rate", ours, planned.costs)
 
 
-def _replace(store: Store, table: str, ours: str, rows: Iterable[WorkPattern | CostRate]) -> None:
-    """Make a person's dated rows those of the planner; what is the same is not touched."""
+def _employed(store: Store, system: System, record_id: str, rows: tuple[Employment, ...]) -> None:
+    _replace(store, "employment", _known(store, "resource", system, record_id), rows)
+
+
+def _replace(store: Store, table: str, ours: str, rows: Iterable[WorkPattern | CostRate | Employment]) -> None:
+    """Make a person's dated rows those of their owner; what is the same is not touched."""
     kept = [_listed(row.model_dump()) | {"resource_id": ours} for row in rows]
     store.run(sql("warehouse.sync", f"drop_{table}"), resource_id=ours, days=[row["valid_from"] for row in kept])
     store.run_many(sql("warehouse.sync", table), sorted(kept, key=lambda row: row["valid_from"]))

@@ -44,6 +44,7 @@ def find(stack: Stack) -> list[str]:
             ("revenue", _revenue(db), meridian.revenue()),
             ("utilization", _utilization(db), _wanted_utilization()),
             ("backlog", _backlog(db), meridian.backlog()),
+            ("owed between companies", _owed(db), {key: (owed, owed) for key, owed in meridian.owed().items()}),
         )
     return [line for name, found, wanted in compared for line in _differ(name, wanted, found)]
 
@@ -262,3 +263,9 @@ def _hours(value: Decimal | Fraction | int | None) -> Decimal | None:
 def _backlog(db: Db) -> Found:
     rows = db.execute("select opportunity_id, backlog from finance.backlog join deal using (project_code)")
     return {_deal(deal): left for deal, left in rows}
+
+
+def _owed(db: Db) -> Found:
+    """Return (lender, borrower, month, currency) -> what the lender's and the borrower's books say."""
+    rows = db.execute("select lender, borrower, month, currency, due_from, due_to from finance.intercompany")
+    return {tuple(key): (due_from, due_to) for *key, due_from, due_to in rows}

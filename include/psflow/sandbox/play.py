@@ -133,7 +133,7 @@ class Play:
                 said.append(self._run(dag))
 
     def close(self) -> None:
-        """Close September of one entity: started by fiona, nine controls, signed by frank."""
+        """Close September of one entity: started by fiona, ten controls, signed by frank."""
         run = meridian.CLOSED
         with self.tell.step(f"close {run.period} of {run.legal_entity_id}") as said:
             fiona = self.stack.airflow.api("fiona")  # who starts a close may not sign it

@@ -20,6 +20,7 @@ from psflow.contracts import (
     Capability,
     CostRate,
     Customer,
+    Employment,
     Milestone,
     OpenEffect,
     Opportunity,
@@ -382,6 +383,10 @@ class Hr(System, Protocol):
 
     def deleted(self) -> Iterator[Page[None]]:
         """Yield the people whose record was deleted, by their id in HR: only ids and times are left of them."""
+        ...
+
+    def employments(self) -> Iterator[Page[tuple[Employment, ...]]]:
+        """Yield pages of which company employed whom from which day on: one record a person, all of their rows."""
         ...
 
     def absences(self, from_day: dt.date, to_day: dt.date) -> Iterator[Page[Absence]]:

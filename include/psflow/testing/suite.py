@@ -31,7 +31,7 @@ _SINCE = {
     "customer": "customers", "opportunity": "opportunities", "task": "tasks", "milestone": "milestones",
     "time_entry": "time_entries", "expense_entry": "expenses", "invoice": "bills",
 }  # fmt: skip
-_WHOLE = {"resource": "resources", "rate_card": "rate_cards"}
+_WHOLE = {"resource": "resources", "rate_card": "rate_cards", "employment": "employments"}
 _WINDOW = {"absence": "absences", "assignment": "assignments"}
 _MAKES = ("create_project", "request_resource", "assign_resource", "draft_invoice")  # what is worth closing again
 _WIDE = (dt.date(2020, 1, 1), dt.date(2029, 12, 31))

@@ -56,7 +56,7 @@ def unbilled(seen: Visit) -> str:
 
 
 def closed(seen: Visit) -> str:
-    """Petra reads who closed September, and that each of its nine controls holds."""
+    """Petra reads who closed September, and that each of its ten controls holds."""
     month = meridian.CLOSED
     with seen.window("petra") as window:
         page = window.page
@@ -67,7 +67,7 @@ def closed(seen: Visit) -> str:
         who = "prepared by fiona (P-101)" in shown and "signed by frank (P-102)" in shown
         must(who, f"{page.url} does not say who prepared and signed it")
         tied = controls.filter(has_text="tied").count()
-        must(controls.count() == tied == 9, f"{tied} of {controls.count()} controls hold, not nine")
+        must(controls.count() == tied == 10, f"{tied} of {controls.count()} controls hold, not ten")
         seen.shoot(page, "close-signed")
     return f"{month.legal_entity_id} {month.period}, {tied} controls"
 

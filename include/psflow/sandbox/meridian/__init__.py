@@ -2,8 +2,8 @@
 What does a whole firm look like? Meridian: its people, deals, prices, work and story, and what must come of them.
 
 Everything follows from SEED and SIZE of the environment. `*_records` are what each vendor holds before the first run;
-`corrected_records` and `crm_again` come later in the story; `expected`, `staffing`, `revenue`, `utilization` and
-`backlog` are the oracle.
+`corrected_records` and `crm_again` come later in the story; `expected`, `staffing`, `revenue`, `utilization`,
+`backlog` and `owed` are the oracle.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from psflow.sandbox.meridian.deals import CAPPED, MILESTONES, ORDERED, RETAINER,
 from psflow.sandbox.meridian.hr import employee_id, hr_records
 from psflow.sandbox.meridian.openings import opening_csv
 from psflow.sandbox.meridian.oracle import CLOSED, CORRECTIONS, FIRST, PERIODS, WAITING, Expected, Run, expected
+from psflow.sandbox.meridian.oracle_intercompany import owed
 from psflow.sandbox.meridian.oracle_metrics import backlog, revenue, staffing, utilization
 from psflow.sandbox.meridian.plan import current
 from psflow.sandbox.meridian.planner import people_id, planner_records
@@ -57,6 +58,7 @@ __all__ = [
     "expense_records",
     "hr_records",
     "opening_csv",
+    "owed",
     "people_id",
     "planner_records",
     "psa_records",

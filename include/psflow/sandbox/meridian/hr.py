@@ -1,4 +1,4 @@
-"""Meridian's people and their leave as BambooHR holds them."""
+"""Meridian's people, who employs them, and their leave as BambooHR holds them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def employee_id(person: int) -> str:
 
 
 def hr_records() -> Records:
-    """Return employees, those who left included, and time-off requests in every state that is or is not leave."""
+    """Return employees, those who left included, their companies by date, and time-off requests in every state."""
     everybody = current().people
     planned = [
         (person, leave, _state(leave)) for person in everybody for leave in person.leave if _hours(person, leave)
@@ -28,6 +28,7 @@ def hr_records() -> Records:
     planned += [(free, leave, _TAKEN_BACK) for leave in free.leave[-1:]]  # asked for anew on other days: no leave
     return {
         "employees": [_employee(person) for person in everybody],
+        "job_info": [job for person in everybody for job in _jobs(person)],
         "time_off_requests": [_request(at, *each) for at, each in enumerate(planned, start=1)],
     }
 
@@ -57,6 +58,22 @@ def _employee(person: Person) -> dict[str, Any]:
         "status": "Inactive" if has_left else "Active",
         "lastChanged": f"{person.ends or person.starts}T08:00:00+00:00",
     }
+
+
+def _jobs(person: Person) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"{employee_id(person.number)}{at}",
+            "employeeId": employee_id(person.number),
+            "date": day.isoformat(),
+            "location": person.region,
+            "department": "Delivery",
+            "division": person.employer(day),
+            "jobTitle": person.role or "Office Manager",
+            "reportsTo": "",
+        }
+        for at, day in enumerate(sorted({person.starts, *(since for since, _ in person.employers)}))
+    ]
 
 
 def _request(number: int, person: Person, leave: Leave, state: str) -> dict[str, Any]:

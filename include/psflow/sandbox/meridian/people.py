@@ -1,4 +1,4 @@
-"""Who works at Meridian: roles, skills, regions, hours of each weekday, joiners, leavers and leave."""
+"""Who works at Meridian: roles, skills, regions, employers, hours of each weekday, joiners, leavers and leave."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ SKILLS = {
     "Analyst": ("sql", "data", "reporting"),
     "Engineer": ("python", "cloud", "security", "data"),
 }
+EMPLOYERS = {"NA": "Meridian US", "EU": "Meridian EU", "UK": "Meridian EU"}  # as HR writes it, unless said otherwise
 SCARCE = "fraud"  # one person has it
 
 
@@ -66,6 +67,7 @@ class Person:
     ends: dt.date | None = None
     in_psa: bool = True
     leave: tuple[Leave, ...] = ()
+    employers: tuple[tuple[dt.date, str], ...] = ()  # the other company, from a day on
 
     @property
     def email(self) -> str:
@@ -75,6 +77,11 @@ class Person:
     def is_employed(self, day: dt.date) -> bool:
         """Whether the person works here on a day."""
         return self.starts <= day and (self.ends is None or day <= self.ends)
+
+    def employer(self, day: dt.date) -> str:
+        """Return the company that employs the person on a day."""
+        said = [name for since, name in self.employers if since <= day]
+        return said[-1] if said else EMPLOYERS[self.region]
 
     def pattern(self, day: dt.date) -> int:
         """Hours of a day before leave."""
@@ -114,12 +121,14 @@ _CAST: Sequence[tuple[str | None, str, tuple[str, ...], dict[str, object]]] = (
     ("Analyst", "EU", ("sql", "reporting"), {"ends": dt.date(2026, 8, 31)}),
     ("Consultant", "EU", ("erp", "change"), {"starts": dt.date(2026, 3, 2)}),
     ("Engineer", "UK", ("python", "cloud"), {"starts": dt.date(2025, 9, 1)}),
-    ("Consultant", "NA", ("change", "data"), {"patterns": ((_HIRED, _FULL), (dt.date(2026, 1, 5), _SIX))}),
+    ("Consultant", "NA", ("change", "data"), {
+        "patterns": ((_HIRED, _FULL), (dt.date(2026, 1, 5), _SIX)), "employers": ((_HIRED, "Meridian EU"),)}),
     ("Analyst", "EU", ("data", "sql"), {"patterns": ((_HIRED, (8, 8, 8, 8, 0, 0, 0)),)}),
-    ("Partner", "NA", ("strategy",), {"patterns": ((_HIRED, (0, 8, 8, 8, 0, 0, 0)),)}),
+    ("Partner", "NA", ("strategy",), {
+        "patterns": ((_HIRED, (0, 8, 8, 8, 0, 0, 0)),), "employers": ((dt.date(2026, 10, 1), "Meridian EU"),)}),
     ("Partner", "UK", ("strategy", "pricing"), {}),
     ("Partner", "EU", ("pricing",), {}),
-    ("Consultant", "UK", ("data", "cloud"), {}),
+    ("Consultant", "UK", ("data", "cloud"), {"employers": ((_HIRED, "Meridian US"),)}),
     ("Consultant", "EU", ("cloud", "data"), {}),
 )  # fmt: skip
 HR_ONLY, NO_ROLE, FREE_CONSULTANT, FREE_ANALYST, SCARCE_MANAGER = 1, 2, 3, 4, 5

@@ -22,6 +22,11 @@ def people_id(person: int) -> int:
     return 3000 + person
 
 
+def cost(person: Person) -> int:
+    """Return what an hour of a person costs, in whole dollars."""
+    return _COST.get(person.role or "", 40)
+
+
 def planner_records() -> Records:
     """Return people, clients and what is pencilled in: our projects and allocations come later, leave is kept in HR."""
     planned = [person for person in current().people if person.in_psa]
@@ -49,7 +54,7 @@ def _person(person: Person) -> dict[str, Any]:
         "end_date": person.ends.isoformat() if person.ends else None,
         "work_days_hours": list(patterns.values())[-1],
         "work_days_hours_history": {day.isoformat(): hours for day, hours in patterns.items()},
-        "cost_rate": f"{_COST.get(person.role or '', 40)}.00",
+        "cost_rate": f"{cost(person)}.00",
         "default_hourly_rate": None,
     } | _STAMP
 

@@ -9,5 +9,5 @@ REGISTRATION = Registration(
     conn_type="psflow_bamboohr",
     api_version="v1, datasets v2",
     capabilities=frozenset(),
-    streams=frozenset({"resource", "absence"}),
+    streams=frozenset({"resource", "employment", "absence"}),
 )

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from psflow.contracts import Absence, OpenEffect, Resource, VendorProfile
+from psflow.contracts import Absence, Employment, OpenEffect, Resource, VendorProfile
 from psflow.errors import ConfigurationError, NeedsReview, TransientError
 from psflow.systems.bamboohr import mapping
 from psflow.systems.ports import BadRow, Page, Pulled
@@ -25,6 +25,7 @@ from psflow.systems.transport import Reply, Transport
 
 _PEOPLE = "/api/v2/datasets/employee/data"
 _CHANGED = "/api/v1/employees/changed"
+_JOBS = "/api/v1/employees/changed/tables/jobInfo"
 _REQUESTS = "/api/v1/time_off/requests"
 _PER_PAGE = 1000
 _QUARTER = dt.timedelta(days=91)  # time off has no pages: a short window is a short answer
@@ -51,6 +52,10 @@ class _Dataset(msgspec.Struct):
     meta: _Meta
 
 
+class _Tables(msgspec.Struct):
+    employees: dict[str, dict[str, msgspec.Raw]] | list[msgspec.Raw]  # an empty map is an empty list
+
+
 class _Changed(msgspec.Struct):
     employees: dict[str, msgspec.Raw] | list[msgspec.Raw]  # an empty map is an empty list
 
@@ -60,8 +65,8 @@ class BambooHR:
     """
     The `Hr` port. `api_key` has the rights of the user who made it: what they may not see is hidden, not refused.
 
-    Asked for are names, work e-mail, location and dates of employment, and nothing else. A key that is not accepted
-    is a ConfigurationError at once: repeating it locks the account.
+    Kept are names, work e-mail, location, employing company and dates of employment, and nothing else. A key that is
+    not accepted is a ConfigurationError at once: repeating it locks the account.
     """
 
     transport: Transport
@@ -91,14 +96,33 @@ class BambooHR:
             yield page
 
     def read_again(self, stream: str, record_id: str, payload: str) -> Page[Any]:
-        """Return a page of one kept person. Raises NeedsReview for leave, which counts in its window only."""
-        if stream != "resource":
+        """Return a page of one kept record. Raises NeedsReview for leave, which counts in its window only."""
+        if stream not in ("resource", "employment"):
             raise NeedsReview(f"a {stream} of BambooHR is read with its whole window; correct it there")
         try:
+            if stream == "employment":
+                return Page([_employed(record_id, payload.encode())], [])
             person = mapping.resource(_typed(payload.encode(), mapping.PersonRow))
         except NeedsReview as error:
             return Page([], [BadRow(record_id, str(error), payload)])
         return Page([Pulled(record_id, person, payload)], [])
+
+    def employments(self) -> Iterator[Page[tuple[Employment, ...]]]:
+        """
+        Yield one page of everybody's employing companies, all of it each time: what starts today touches no stamp.
+
+        Kept of job information is what we use: titles and managers are not for here.
+        """
+        reply = self._read("GET", _JOBS, params={"since": "1970-01-01T00:00:00Z"})
+        found = _decoded(reply, _Tables, "job information").employees
+        page: Page[tuple[Employment, ...]] = Page([], [])
+        for record_id, jobs in found.items() if isinstance(found, dict) else ():
+            raw = _shortened(jobs.get("rows", msgspec.Raw(b"null")))
+            try:
+                page.rows.append(_employed(record_id, raw))
+            except NeedsReview as error:
+                page.bad.append(BadRow(record_id, str(error), _text(raw)))
+        yield page
 
     def deleted(self) -> Iterator[Page[None]]:
         """Yield one page of the people whose record was deleted, ever: only ids and times are left of them."""
@@ -201,6 +225,19 @@ def _keyed(raw: msgspec.Raw) -> tuple[str, msgspec.Raw]:
         raise NeedsReview(
             "bamboohr: a person came without an id (eeid); give the API key's user access to it"
         ) from None
+
+
+def _employed(record_id: str, raw: bytes) -> Pulled[tuple[Employment, ...]]:
+    return Pulled(record_id, mapping.employments(record_id, _typed(raw, mapping.Jobs)), _text(raw))
+
+
+def _shortened(rows: msgspec.Raw) -> bytes:
+    """Return the rows of one person without what is not used; rows of another shape as they came."""
+    try:
+        whole = msgspec.json.decode(rows, type=list[dict[str, msgspec.Raw]])
+    except msgspec.DecodeError:
+        return msgspec.json.encode({"rows": rows})
+    return msgspec.json.encode({"rows": [{k: row[k] for k in ("date", "division") if k in row} for row in whole]})
 
 
 def _decoded(reply: Reply, shape: type[T], what: str) -> T:

@@ -1,13 +1,15 @@
 """
 BambooHR records -> contracts. Pure; the vendor's words end here.
 
-A location is the region as it stands: psflow.yaml's `delivery_regions` point to the words HR uses. A problem names
+A location is the region and a division the employing company, as they stand: psflow.yaml's `delivery_regions` and
+`hr_values` of its legal entities point to the words HR uses. A problem names
 fields and never their values, since problems are read by more people than HR's records are.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -15,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import ValidationError
 
-from psflow.contracts import Absence, Resource
+from psflow.contracts import Absence, Employment, Resource
 from psflow.errors import NeedsReview
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
@@ -67,6 +69,19 @@ class Change(msgspec.Struct, rename="camel"):
     last_changed: Aware
 
 
+class Job(msgspec.Struct):
+    """One row of a person's table `jobInfo`; a field the key may not see is left out."""
+
+    date: str
+    division: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Jobs(msgspec.Struct):
+    """All rows of one person, in no order."""
+
+    rows: list[Job]
+
+
 class State(msgspec.Struct):
     """Where a request stands."""
 
@@ -108,6 +123,26 @@ def resource(row: PersonRow) -> Resource:
         employed_from=started,
         employed_to=ended,
     )
+
+
+def employments(person: str, jobs: Jobs) -> tuple[Employment, ...]:
+    """Return who employed a person from which day on. Raises NeedsReview when a day has two answers or none is seen."""
+    if any(job.division is msgspec.UNSET for job in jobs.rows):
+        raise NeedsReview(
+            "the API key may not see division; give its user's access level this field of job information"
+        )
+    said = {(_started(job), _text(job.division or None)) for job in jobs.rows}
+    found = sorted(said, key=lambda row: row[0])
+    if twice := [day for (day, _), (after, _) in itertools.pairwise(found) if day == after]:
+        raise NeedsReview(f"job information has two divisions from {twice[0]} on; correct one of them in BambooHR")
+    return tuple(Employment(resource_ref=person, valid_from=day, employer=division) for day, division in found)
+
+
+def _started(job: Job) -> dt.date:
+    day = _day("date", job.date)
+    if day is None:
+        raise NeedsReview("a row of job information has no date; enter it in BambooHR")
+    return day
 
 
 def absences(request: Request, from_day: dt.date, to_day: dt.date) -> Iterator[Absence]:

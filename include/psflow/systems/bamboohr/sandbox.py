@@ -2,8 +2,9 @@
 BambooHR's wire behaviour as far as psflow meets it: XML unless asked for JSON, hidden fields, answers without a body.
 
 Source: the vendor's OpenAPI description (bhr-api-python). Settings: `api_key` (the Basic user that is accepted),
-`restricted` (names of employee fields that key may not see), `hang_s` (how long an armed time-out lasts). Seeds:
-`employees` in the words of Get Employee, `"_action": "Deleted"` for a tombstone; `time_off_requests` as they are read.
+`restricted` (names of fields that key may not see), `hang_s` (how long an armed time-out lasts). Seeds:
+`employees` in the words of Get Employee, `"_action": "Deleted"` for a tombstone; `job_info` rows of that table with
+`id` and `employeeId`; `time_off_requests` as they are read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from psflow.sandbox.vendor_app import Call, Handler, Row, Shelf, build
-from psflow.systems.bamboohr.sandbox_read import ACTIONS, DATASET, changed, dataset, present, refused, show, time_off
+from psflow.systems.bamboohr.sandbox_read import (
+    ACTIONS,
+    DATASET,
+    JOB_FIELDS,
+    changed,
+    changed_table,
+    dataset,
+    present,
+    refused,
+    show,
+    time_off,
+)
 
 ROOT = "/api/v1"
 _STATES = ("approved", "requested", "denied", "canceled", "superceded")
@@ -38,6 +50,7 @@ class _BambooHR:
         self.routes: list[tuple[str, str, Handler]] = [
             ("POST", "/api/v2/datasets/{name}/data", dataset),
             ("GET", ROOT + "/employees/changed", changed),
+            ("GET", ROOT + "/employees/changed/tables/{table}", changed_table),
             ("GET", ROOT + "/time_off/requests", time_off),
             ("GET", ROOT + "/employees/{id}", show),
             ("POST", ROOT + "/employees", _create),
@@ -91,6 +104,14 @@ def _employee(record: dict[str, Any]) -> Row:
     return Row(body["id"], stamp, body.get("employeeNumber"), body)
 
 
+def _job(record: dict[str, Any]) -> Row:
+    unknown = set(record) - {*JOB_FIELDS, "id", "employeeId"}
+    if unknown or not str(record.get("employeeId", "")).isdigit():
+        raise ValueError(f"job information {record['id']}: unknown fields {sorted(unknown)} or no employeeId")
+    body = dict.fromkeys(JOB_FIELDS, "") | record
+    return Row(str(record["id"]), str(body["date"]), str(record["employeeId"]), body)
+
+
 def _request(record: dict[str, Any]) -> Row:
     if record["status"]["status"] not in _STATES or record["amount"]["unit"] not in ("hours", "days"):
         raise ValueError(f"request {record['id']}: status is one of {', '.join(_STATES)}, unit hours or days")
@@ -102,7 +123,7 @@ def _request(record: dict[str, Any]) -> Row:
     return Row(str(record["id"]), body["start"], body["end"], body)
 
 
-_ROWS = {"employees": _employee, "time_off_requests": _request}
+_ROWS = {"employees": _employee, "job_info": _job, "time_off_requests": _request}
 
 
 # -- writing

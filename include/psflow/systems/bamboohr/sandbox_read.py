@@ -16,6 +16,7 @@ DATASET = {  # the dataset's word -> Get Employee's
     "email": "workEmail", "jobInformationLocation": "location", "jobInformationJobTitle": "jobTitle",
     "hireDate": "hireDate", "terminationDate": "terminationDate", "status": "status",
 }  # fmt: skip
+JOB_FIELDS = ("date", "location", "department", "division", "jobTitle", "reportsTo")
 ACTIONS = ("Inserted", "Updated", "Deleted")
 _DATES = ("hireDate", "terminationDate")
 
@@ -103,6 +104,26 @@ def _ordered(shelf: Shelf, rules: str | None) -> list[dict[str, Any]]:
 
 def _by(field: str) -> Callable[[dict[str, Any]], int | str]:
     return lambda body: int(body["id"]) if field == "eeid" else _seen(body, DATASET[field])
+
+
+def changed_table(shelf: Shelf, call: Call) -> Response:
+    """Answer with all rows of whoever changed in any field, of the one table that is kept here."""
+    if call.args["table"] != "jobInfo":
+        return refused(404, "The specified table does not exist")
+    try:
+        since = dt.datetime.fromisoformat(call.query["since"]).astimezone(dt.UTC)
+    except (KeyError, ValueError):
+        return refused(400, "since is missing or no ISO 8601 time stamp")
+    people = shelf.select("employees", "stamp > ?", [since.isoformat(timespec="seconds")], "ORDER BY stamp")
+    seen = [name for name in JOB_FIELDS if name not in shelf.setting("restricted", [])]
+    tables = {
+        body["id"]: {"lastChanged": body["lastChanged"], "rows": [
+            {"id": job["id"], "employeeId": job["employeeId"]} | {name: job[name] for name in seen}
+            for job in shelf.select("job_info", "link = ?", [body["id"]], "ORDER BY random()")
+        ]}
+        for body in people if body["_action"] != "Deleted"
+    }  # fmt: skip
+    return answer(call, "table", {"table": "jobInfo", "employees": tables or []})
 
 
 def changed(shelf: Shelf, call: Call) -> Response:

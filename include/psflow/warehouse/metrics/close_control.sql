@@ -16,7 +16,7 @@ left join core.period using (legal_entity_id, period);
 comment on column finance.close_control.legal_entity_id is 'The company of ours.';
 comment on column finance.close_control.period is 'The month, YYYY-MM.';
 comment on column finance.close_control.version is 'Counts up with each close; one that was re-opened is signed anew.';
-comment on column finance.close_control.control is 'K1 to K4 and K8 to K12.';
+comment on column finance.close_control.control is 'K1 to K4 and K8 to K13.';
 comment on column finance.close_control.says is 'What the control holds.';
 comment on column finance.close_control.records is 'Number of records that were looked at.';
 comment on column finance.close_control.sums is 'Unit and sum of the left values; two units are never added.';

@@ -1,25 +1,32 @@
 -- What a project leaves: revenue less the cost of all its approved hours and expenses, in the legal entity's own currency.
--- id:     project_margin_monthly.v1
+-- Hours lent by another company of ours cost their transfer price.
+-- id:     project_margin_monthly.v2
 -- grain:  project x month of the work
 -- unit:   hours; money in the legal entity's currency, at the exchange rate of the work day; percent
 -- owner:  finance
 -- source: finance.earned_entry, core.time_entry, core.time_entry_head, core.expense_entry,
---         core.expense_entry_head, core.cost_rate, core.fx_rate, core.legal_entity, core.contract
+--         core.expense_entry_head, core.cost_rate, core.fx_rate, core.legal_entity, core.contract, billing.live_transfer,
+--         billing.transfer_waiting
 create or replace view finance.project_margin_monthly as
 with worked as (
-    select entry.project_code, entry.worked_on, entry.minutes, cost.hourly_cost, cost.currency
+    select entry.project_code, entry.worked_on, entry.minutes,
+           case when waiting.time_entry_id is null then coalesce(lent.amount, entry.minutes * cost.hourly_cost / 60) end as cost,
+           coalesce(lent.currency, cost.currency) as currency,
+           case when waiting.time_entry_id is not null then 'transfer price'
+                when coalesce(lent.amount, cost.hourly_cost) is null then 'cost rate' end as missing
     from core.time_entry_head head
     join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.passed_version)
     left join core.cost_rate cost on cost.resource_id = entry.resource_id
         and entry.worked_on >= cost.valid_from and (cost.valid_to is null or entry.worked_on <= cost.valid_to)
+    left join billing.live_transfer lent on lent.time_entry_id = entry.time_entry_id and lent.side = 'due_to'
+    left join billing.transfer_waiting waiting on waiting.time_entry_id = entry.time_entry_id
     where entry.is_approved and entry.minutes <> 0 and entry.project_code is not null
 ),
 line as (
     select project_code, worked_on, currency, amount as revenue, null::numeric as cost, null::numeric as hours, missing
     from finance.earned_entry
     union all
-    select project_code, worked_on, currency, null, minutes * hourly_cost / 60, minutes / 60.0,
-           case when hourly_cost is null then 'cost rate' end
+    select project_code, worked_on, currency, null, cost, minutes / 60.0, missing
     from worked
     union all
     select project_code, spent_on, currency, null, amount, 0, null
@@ -74,7 +81,7 @@ comment on column finance.project_margin_monthly.month is 'Month of the work, YY
 comment on column finance.project_margin_monthly.currency is 'The legal entity''s own currency, not the contract''s.';
 comment on column finance.project_margin_monthly.hours is 'All approved hours, billable or not.';
 comment on column finance.project_margin_monthly.revenue is 'Money in currency: earned, at the exchange rate of each work day, rounded once; null when anything is missing.';
-comment on column finance.project_margin_monthly.cost is 'Money in currency: hours at the cost rate of their person and day, and expenses, rounded once; null when anything is missing.';
+comment on column finance.project_margin_monthly.cost is 'Money in currency: hours at the cost rate of their person and day or at their transfer price, and expenses, rounded once; null when anything is missing.';
 comment on column finance.project_margin_monthly.margin is 'Money in currency: revenue less cost; null when anything is missing.';
 comment on column finance.project_margin_monthly.margin_pct is 'Percent of revenue; null without revenue or when anything is missing.';
-comment on column finance.project_margin_monthly.missing is 'What the numbers would need: rate, cost rate, exchange rate; null when nothing is missing.';
+comment on column finance.project_margin_monthly.missing is 'What the numbers would need: rate, cost rate, transfer price, exchange rate; null when nothing is missing.';
