@@ -177,6 +177,25 @@ POSTGRES = {
         ),
         copies("billing.batch_line", charge_id="'X'", project_code="'X'"),
     ),
+    "frozen_under_nothing": last(
+        "a frozen line is under a decision that is there",
+        without("billing.guard_known", "where adjustment_id is not null", "where false and adjustment_id is not null"),
+        copies("billing.batch_line", charge_id="'X'", adjustment_id="99"),
+    ),
+    "invoiced_nowhere": last(
+        "an invoice line is on an invoice",
+        "drop trigger guard_invoiced on billing.invoice_line",
+        copies("billing.invoice_line", line_key="'X.1'", invoice_key="'X'"),
+    ),
+    "lined_invoice_goes": last(
+        "an invoice with lines stays",
+        "drop trigger guard_lined on billing.invoice",
+        says("delete from billing.invoice"),
+        granted("delete", "billing.invoice")
+        + ";"
+        + dropped("billing.invoice_tax", "invoice_tax_invoice_key_fkey")
+        + ";",
+    ),
     **{
         f"charged_{table.partition('.')[2]}_goes": last(
             "what is charged stays",

@@ -56,16 +56,17 @@ def stage_difference(
         "levels": list(entity.rate_levels), "specificity": list(entity.rate_specificity),
         "frozen": frozen_batch(store, entity.legal_entity_id) if keeps_prices and not anew_from else None,
     }  # fmt: skip
-    store.run("set local work_mem = '64MB'")
     store.run("set local default_statistics_target = 10")  # how many rows there are is what the planner must know
     store.run(sql("warehouse.billing", "staging"))
     billing_tax.stage(store, entity)
-    store.run(sql("warehouse.billing", "passed"), **scope)
-    store.run("analyze billing_passed")
+    store.run("set local enable_nestloop = off")  # the next read whole tables, of which little may be known yet
     if skips_settled:
         store.run(sql("warehouse.billing", "settled"), **scope)
     store.run("analyze billing_settled, billing_taxed")
-    store.run(sql("warehouse.billing", "live"), **scope)
+    for step in ("passed", "live"):
+        store.run(sql("warehouse.billing", step), **scope)
+    store.run("set local enable_nestloop = on")
+    store.run("analyze billing_passed")
     if anew_from:
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"
         store.run(anew, **scope | {"from": anew_from})

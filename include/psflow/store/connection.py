@@ -153,7 +153,7 @@ def _connection(url: str) -> psycopg.Connection[DictRow]:
     """Connect without Postgres' own compiler, which takes longer than our statements, and with room for staging."""
     try:
         given = conninfo_to_dict(url).get("options") or os.environ.get("PGOPTIONS") or ""
-        options = f"{given} -c jit=off -c temp_buffers=64MB".strip()
+        options = f"{given} -c jit=off -c temp_buffers=64MB -c work_mem=64MB".strip()
         return psycopg.connect(url, row_factory=dict_row, application_name="psflow", options=options)
     except psycopg.OperationalError as error:
         raise TransientError(f"the business database does not answer: {_first_line(error)}") from None

@@ -7,8 +7,7 @@ insert into billing.charge (
     terms_version, adjustment_id, order_id, accounting_on, day_rate, hours_per_day, overtime_id, payer_id, split_id, tax_id,
     labour_cost, labour_cost_currency, cost_rate_id, cost_missing)
 select charge_id, batch_id,
-       (select invoice_key from billing.invoice where (batch_id, project_code) = (content.batch_id, content.project_code)
-                                                  and invoice.payer_id is not distinct from content.payer_id)
+       billing.invoice_key(batch_id, project_code, payer_id)
            || '.' || dense_rank() over (partition by project_code, payer_id order by role, hourly_rate, category, day_rate, hours_per_day,
                                                                      component = 'overtime', order_id, tax_id),
        kind, time_entry_id, expense_entry_id, version, project_code, worked_on, role, minutes, hourly_rate, category, cost,

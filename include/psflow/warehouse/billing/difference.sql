@@ -11,7 +11,9 @@ with books as (  -- what was worked in a closed period counts on the first open 
 ),
 charged as (
     select entry_key, version, component, max(seq) as seq
-    from billing.counted_charge where kind = 'charge' group by entry_key, version, component
+    from billing.counted_charge
+    where kind = 'charge' and entry_key in (select entry_key from billing_owed where take <> 0 or whole_amount = 0)
+    group by entry_key, version, component
 ),
 kept as (  -- what is corrected or credited in part keeps the tax it was invoiced with, on the same project and day
     select entry_key, project_code, worked_on, max(tax_id) as tax_id

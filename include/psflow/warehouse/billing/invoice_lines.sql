@@ -7,9 +7,8 @@ select invoice_key || '.' || row_number() over (partition by invoice_key order b
                                               hours_per_day, is_overtime, order_id, tax_id),
        invoice_key, role, minutes, billed_minutes, hourly_rate, day_rate, hours_per_day, is_overtime, category,
        order_id, tax_id, amount
-from (  -- its invoice is looked up, not joined: the planner knows nothing yet of a batch that is this young
-    select (select invoice_key from billing.invoice where (batch_id, project_code) = (%(batch)s, content.project_code)
-                                                      and invoice.payer_id is not distinct from content.payer_id),
+from (
+    select billing.invoice_key(%(batch)s, project_code, payer_id) as invoice_key,
            role, sum(minutes) as minutes, sum(coalesce(billed_minutes, minutes)) as billed_minutes, hourly_rate, day_rate,
            hours_per_day, component = 'overtime' as is_overtime, category, order_id, tax_id, sum(amount) as amount
     from billing.batch_content content

@@ -6,7 +6,6 @@
 with billable as not materialized (  -- what was done before we bill was billed elsewhere
     select * from billing_passed
     where is_by_itself and worked_on >= greatest(%(starts_on)s::date, %(since)s::date, '-infinity')
-      and not exists (select from billing_settled settled where settled.entry_key = billing_passed.entry_key)
 ),
 step as (
     select *, lead(valid_from) over (partition by customer_id order by valid_from) as valid_before from core.increment
@@ -27,15 +26,6 @@ stepped as (  -- in steps of an entry, or of a person's day on a project: what t
 policy as (
     select *, lead(valid_from) over (partition by contract_id, category order by valid_from) as valid_before
     from core.expense_policy
-),
-fx_of_day as (  -- once a pair of currencies and day, not once an expense
-    select wanted.*, dated.rate
-    from (select distinct cost_currency, currency, worked_on from billable where cost_currency <> currency) wanted
-    cross join lateral (
-        select rate from core.fx_rate
-        where (from_currency, to_currency) = (wanted.cost_currency, wanted.currency) and valid_on <= wanted.worked_on
-        order by valid_on desc limit 1
-    ) dated
 ),
 last as (  -- as billed, else as frozen
     select distinct on (entry_key, component) *
@@ -72,7 +62,11 @@ priced as (
            case when is_alike then last_hours_per_day else rated.hours_per_day end as hours_per_day,
            case when is_alike then last_rate_id else rated.rate_id end as rate_id,
            case when not is_alike then rated.ties end as ties,
-           case when is_alike then last_fx_rate when faced.cost_currency = faced.currency then 1 else fx_of_day.rate end as fx_rate,
+           case when is_alike then last_fx_rate when faced.cost_currency = faced.currency then 1
+                when source = 'expense' then (
+                    select rate from core.fx_rate
+                    where (from_currency, to_currency) = (faced.cost_currency, faced.currency) and valid_on <= faced.worked_on
+                    order by valid_on desc limit 1) end as fx_rate,
            case when is_alike then coalesce(last_markup_pct, 0) else coalesce(policy.markup_pct, 0) end as new_markup_pct,
            case when part_minutes = faced.minutes then coalesce(stepped.minutes, faced.minutes)
                 when component = 'work'
@@ -90,9 +84,6 @@ priced as (
     left join stepped on stepped.entry_key = faced.entry_key
     left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
         and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)
-    left join fx_of_day
-        on (fx_of_day.cost_currency, fx_of_day.currency, fx_of_day.worked_on)
-            = (faced.cost_currency, faced.currency, faced.worked_on)
 )
 insert into billing_work (
     source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,

@@ -6,7 +6,6 @@ with question as (
     select distinct on (asks) asks, rate_card_id, role, currency, customer_id, contract_id, contract_line, resource_id, place
     from billing_passed
     where source = 'time' and is_by_itself
-      and not exists (select from billing_settled settled where settled.entry_key = billing_passed.entry_key)
 ),
 offered as materialized (
     select *, case specificity when 'person' then resource_id else role end as who,
