@@ -3,7 +3,7 @@
 from psflow.warehouse.migrate import run_sql_beside
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 
 
 def upgrade() -> None:
