@@ -6,7 +6,9 @@ import datetime as dt
 import json
 import os
 import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,8 +21,9 @@ import pytest
 from psflow import explain
 from psflow.cli import intercompany as cli
 from psflow.contracts import TransferRule
+from psflow.errors import TransientError
 from psflow.flows import intercompany, period_controls
-from psflow.store.connection import Row
+from psflow.store.connection import Row, Store
 from tests.cases.conftest import config, office
 from tests.cases.office import Office
 from tests.flows.conftest import policy_period
@@ -268,6 +271,37 @@ def test_the_close_finds_a_side_that_is_missing_and_one_that_is_another_amount(h
             "update billing.transfer set accounting_on = '2026-11-01' where (transfer_id, side) = ('3.1', 'due_to')"
         )
     assert house.control().broken[0]["says"].startswith("3 transfers")
+
+
+def test_a_month_that_closes_meanwhile_is_left_alone_and_its_hours_count_in_the_next(house: House) -> None:
+    house.work("1")
+    house.transfer()
+    house.work("2")
+    with ThreadPoolExecutor(1) as beside, psycopg.connect(house.office.owner_url) as owner:
+        owner.execute("delete from core.period where legal_entity_id = 'MER-US'")
+        owner.execute("insert into core.period values ('MER-US', '2026-10', clock_timestamp())")
+        running = beside.submit(house.transfer)
+        while not owner.execute("select count(*) from pg_locks where not granted").fetchone()[0]:  # type: ignore[index]
+            time.sleep(0.02)
+        owner.commit()
+        with pytest.raises(TransientError, match="period 2026-10 of MER-US is closed"):
+            running.result()
+    assert [key for key, *_ in house.owed()] == ["1.1"]
+    assert house.transfer() == (1, 0, 0)
+    assert house.ledger()[-1]["accounting_on"] == dt.date(2026, 11, 1)
+
+
+def test_two_runs_at_once_write_an_hour_once(house: House, app_url: str) -> None:
+    for number in range(20):
+        house.work(str(number))
+    with ThreadPoolExecutor(4) as several:
+        runs = [several.submit(_beside, app_url, house.config) for _ in range(4)]
+    assert sorted(run.result()["transferred"] for run in runs) == [0, 0, 0, 20]
+
+
+def _beside(url: str, config: Any) -> dict[str, int]:
+    with Store.open(url, "eu-west") as store:
+        return intercompany.transfer(store, config)
 
 
 def test_a_project_of_the_borrower_costs_the_transfer_price_of_its_lent_hours(house: House) -> None:
