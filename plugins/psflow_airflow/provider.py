@@ -48,7 +48,11 @@ def _kantata() -> dict[str, Any]:
         hidden=[*_UNUSED, "login"],
         labels=_HOST | {"password": "Bearer token"},
         placeholders={"host": "https://api.mavenlink.com"},
-        fields={"app_url": _text("Address people use", "for links; default https://app.mavenlink.com")},
+        fields={
+            "app_url": _text("Address people use", "for links; default https://app.mavenlink.com"),
+            "contract_line_field": _text("Field of a time entry that names its contract line", "story_id or location"),
+            "regions": _text("Regions of locations of time entries", "Berlin = EU, Boston = NA; empty: the person's"),
+        },
     )
 
 

@@ -101,6 +101,21 @@ def test_a_missing_field_is_named_with_its_connection(
     assert says in str(caught.value)
 
 
+def test_the_kantata_connection_says_which_fields_of_an_entry_name_line_and_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {"contract_line_field": "story_id", "regions": "Berlin office = EU, Boston=NA"}
+    beside = connect(monkeypatch, "kantata", extra=extra).get_conn().beside
+    assert (beside.contract_line, beside.regions) == ("story_id", {"Berlin office": "EU", "Boston": "NA"})
+    assert connect(monkeypatch, "kantata").get_conn().beside.contract_line is None
+    for wrong, says in (
+        ({"contract_line_field": "phase"}, "choose of story_id, location"),
+        ({"regions": "Berlin"}, "regions has 'Berlin'; write location = region"),
+    ):
+        with pytest.raises(ConfigurationError, match=says):
+            connect(monkeypatch, "kantata", extra=wrong).get_conn()
+
+
 def test_with_a_store_an_adapter_keeps_the_account_that_all_processes_share(
     monkeypatch: pytest.MonkeyPatch, store: Store, config: Config
 ) -> None:

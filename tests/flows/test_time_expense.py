@@ -12,6 +12,7 @@ import pytest
 from psflow.errors import GateFailed
 from psflow.flows import time_expense
 from psflow.gates.suite import ExpectationGate, FailingRow, Verdict
+from psflow.systems.kantata.mapping_delivery import Beside
 from tests.flows.conftest import Firm, PassGate
 
 
@@ -47,6 +48,47 @@ def test_an_edit_becomes_a_new_version_and_an_older_one_never_wins(firm: Firm) -
     firm.load_time()
     assert heads(firm) == {"1": (2, 2, "passed")}
     assert [r["minutes"] for r in firm.store.rows("select minutes from core.time_entry order by version")] == [60, 90]
+
+
+def test_an_entry_says_its_contract_line_and_where_it_was_done_once_the_connection_names_the_fields(
+    firm: Firm, tmp_path: Path
+) -> None:
+    def said() -> dict[str, tuple[int, str | None, str | None]]:
+        rows = firm.store.rows(
+            "select entry.* from core.time_entry_head join core.time_entry entry using (time_entry_id) "
+            "where version = latest_version"
+        )
+        return {row["time_entry_id"]: (row["version"], row["contract_line"], row["region"]) for row in rows}
+
+    firm.start()
+    firm.log(1, story_id="812", location="Berlin")
+    firm.load_time()
+    assert said() == {"1": (1, None, None)}
+    firm.psa.beside = Beside("story_id", {"Berlin": "EU"})
+    firm.log(1, story_id="812", location="Berlin", updated_at="2026-11-01T00:00:00Z")
+    firm.log(2, updated_at="2026-11-01T00:00:00Z")
+    firm.log(3, location="Mars", updated_at="2026-11-01T00:00:00Z")
+    firm.load_time()
+    assert said() == {"1": (2, "812", "EU"), "2": (1, None, None)}
+    (unknown,) = firm.exceptions("record")
+    assert unknown["record_id"] == "3" and "location 'Mars' is no region of ours" in unknown["message"]
+    with firm.store.transaction("test"):
+        for rate_id, level, scope, region, rate in (
+            ("R1", "contract_line", "812", None, 150),
+            ("R2", "standard", "*", "EU", 120),
+        ):
+            firm.store.run(
+                "insert into core.agreed_rate "
+                "(rate_id, level, scope_id, role, region, valid_from, hourly_rate, currency) values "
+                "(%(id)s, %(level)s, %(scope)s, 'Consultant', %(region)s, '2026-01-01', %(rate)s, 'USD')",
+                id=rate_id, level=level, scope=scope, region=region, rate=rate,
+            )  # fmt: skip
+    firm.bill()
+    priced = {r["charge_id"]: r["rate_id"] for r in firm.store.rows("select * from billing.charge")}
+    assert priced == {"1.2": "R1", "2.1": "5|Consultant|2026-01-01"}
+    delete(tmp_path, 1, 2)
+    firm.load_time()
+    assert said() == {"1": (3, "812", "EU"), "2": (2, None, None)}  # gone, and still of its line
 
 
 def test_a_touched_entry_that_says_the_same_is_no_new_version(firm: Firm) -> None:

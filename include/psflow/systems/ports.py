@@ -192,6 +192,8 @@ class TimeEntryRow(NamedTuple):
     notes: str | None
     modified_at: dt.datetime
     payload: Raw
+    contract_line: str | None = None
+    region: str | None = None
 
 
 class ExpenseRow(NamedTuple):

@@ -31,6 +31,8 @@ T = TypeVar("T")
 class Kantata(Writes):
     """The `Psa` port; see `Wire` for its settings and `Writes` for its capabilities."""
 
+    beside: mapping_delivery.Beside = mapping_delivery.NOTHING_BESIDE
+
     def resources(self) -> Iterator[Page[Resource]]:
         """Yield pages of all people with the name of their role, their address and their skills."""
         roles, skills = self._roles(), self._skills()
@@ -54,7 +56,7 @@ class Kantata(Writes):
         """Yield pages of time entries updated after `since`, oldest change first, those of archived projects too."""
         roles = self._roles()
         for page in self._scan("time_entries", _changed(since) | {"from_archived_workspaces": "true"}):
-            yield mapping_delivery.time_page(page.records, roles)
+            yield mapping_delivery.time_page(page.records, roles, self.beside)
 
     def time_entry_ids(self, worked_from: dt.date) -> Iterator[str]:
         """Yield the id of every entry worked on that day or later, since Kantata keeps no trace of what is deleted."""
@@ -97,7 +99,7 @@ class Kantata(Writes):
             roles, skills = self._roles(), self._skills()
             return page_of(records, lambda raw: mapping.resource(typed(raw, mapping.User), roles, skills))
         if stream == "time_entry":
-            return mapping_delivery.time_page(records, self._roles())
+            return mapping_delivery.time_page(records, self._roles(), self.beside)
         reads: dict[str, Callable[[mapping_delivery.Story], Any]]
         reads = {"task": mapping_delivery.task, "milestone": mapping_delivery.milestone}
         if stream not in reads:

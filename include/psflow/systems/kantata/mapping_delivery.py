@@ -8,7 +8,8 @@ An expense carries no approval of its own: it is approved when its report is, or
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from psflow.systems.kantata.wire import Answer
 from psflow.systems.ports import BadRow, ExpensePage, ExpenseRow, Raw, TimeEntryRow, TimePage
 
 _CENTS = 10**16  # more than any ledger column holds is no amount
+LineField = Literal["story_id", "location"]
 
 
 class Story(msgspec.Struct):
@@ -49,6 +51,24 @@ class TimeEntry(msgspec.Struct):
     billable: bool | None = None
     approved: bool | None = None
     notes: Text | None = None
+    story_id: Id | None = None
+    location: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """
+    What an account says with an entry beside its hours, which has no custom fields at Kantata.
+
+    `contract_line` is the field that names it (None: no field does), `regions` is location -> our region; without it
+    the work was done where the person is.
+    """
+
+    contract_line: LineField | None = None
+    regions: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_BESIDE = Beside()
 
 
 class Submission(msgspec.Struct):
@@ -84,8 +104,10 @@ class Expense(msgspec.Struct):
     notes: Text | None = None
 
 
-def time_entry_row(entry: TimeEntry, payload: Raw, roles: dict[str, str]) -> TimeEntryRow:
-    """Return one row. Raises NeedsReview for a role id nobody knows: no other role's price may stand in for it."""
+def time_entry_row(
+    entry: TimeEntry, payload: Raw, roles: dict[str, str], beside: Beside = NOTHING_BESIDE
+) -> TimeEntryRow:
+    """Return one row. Raises NeedsReview for a role or location nobody knows: no other's price may stand in for it."""
     return TimeEntryRow(
         time_entry_id=entry.id,
         project_ref=entry.workspace_id,
@@ -98,7 +120,17 @@ def time_entry_row(entry: TimeEntry, payload: Raw, roles: dict[str, str]) -> Tim
         notes=entry.notes,
         modified_at=entry.updated_at,
         payload=payload,
+        contract_line=getattr(entry, beside.contract_line) or None if beside.contract_line else None,
+        region=_region(entry.location, beside.regions),
     )
+
+
+def _region(location: str | None, regions: Mapping[str, str]) -> str | None:
+    if not location or not regions:
+        return None
+    if location not in regions:
+        raise NeedsReview(f"location {location!r} is no region of ours; add it to `regions` of the connection")
+    return regions[location]
 
 
 def _role(role_id: str | None, roles: dict[str, str]) -> str | None:
@@ -107,22 +139,25 @@ def _role(role_id: str | None, roles: dict[str, str]) -> str | None:
     return None if role_id is None else roles[role_id]
 
 
-def time_page(records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str]) -> TimePage:
+def time_page(
+    records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str], beside: Beside = NOTHING_BESIDE
+) -> TimePage:
     """Return a page typed: decoded whole, and record by record only when one of them is not as documented."""
     texts = [bytes(raw) for _, raw in records]
     try:
         entries = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[TimeEntry])
-        return TimePage([time_entry_row(e, text.decode(), roles) for e, text in zip(entries, texts, strict=True)], [])
+        rows = zip(entries, texts, strict=True)
+        return TimePage([time_entry_row(e, text.decode(), roles, beside) for e, text in rows], [])
     except (msgspec.ValidationError, NeedsReview):
-        return _one_by_one(records, roles)
+        return _one_by_one(records, roles, beside)
 
 
-def _one_by_one(records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str]) -> TimePage:
+def _one_by_one(records: Sequence[tuple[str, msgspec.Raw]], roles: dict[str, str], beside: Beside) -> TimePage:
     page = TimePage([], [])
     for record_id, raw in records:
         payload = bytes(raw).decode()
         try:
-            page.rows.append(time_entry_row(msgspec.json.decode(raw, type=TimeEntry), payload, roles))
+            page.rows.append(time_entry_row(msgspec.json.decode(raw, type=TimeEntry), payload, roles, beside))
         except (msgspec.ValidationError, NeedsReview) as error:
             page.bad.append(BadRow(record_id, str(error), payload))
     return page

@@ -13,13 +13,13 @@ known as (
 changed as (
     select time_entry_id, version + 1 as version, project_ref, resource_ref, worked_on, minutes, role,
            coalesce(is_billable, false) as is_billable, false as is_approved, notes, modified_at, project_code,
-           resource_id, billed_role, true as is_gone
+           resource_id, billed_role, contract_line, region, true as is_gone
     from known
     where not is_gone and not is_there
     union all
     select before.time_entry_id, known.version + 1, before.project_ref, before.resource_ref, before.worked_on,
            before.minutes, before.role, before.is_billable, before.is_approved, before.notes, before.modified_at,
-           before.project_code, before.resource_id, before.billed_role, false
+           before.project_code, before.resource_id, before.billed_role, before.contract_line, before.region, false
     from known
     join core.time_entry before on (before.time_entry_id, before.version) = (known.time_entry_id, known.version - 1)
     where known.is_gone and known.is_there
@@ -30,9 +30,9 @@ load as (
 added as (
     insert into core.time_entry (
         time_entry_id, version, load_id, project_ref, resource_ref, worked_on, minutes, role, is_billable, is_approved,
-        notes, modified_at, project_code, resource_id, billed_role, is_gone)
+        notes, modified_at, project_code, resource_id, billed_role, contract_line, region, is_gone)
     select time_entry_id, version, load_id, project_ref, resource_ref, worked_on, minutes, role, is_billable, is_approved,
-           notes, modified_at, project_code, resource_id, billed_role, is_gone
+           notes, modified_at, project_code, resource_id, billed_role, contract_line, region, is_gone
     from changed cross join load
     returning time_entry_id, version
 )

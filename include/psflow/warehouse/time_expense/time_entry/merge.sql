@@ -9,13 +9,14 @@ with kept as (
 ),
 staged as (
     select distinct on (time_entry_id)
-           time_entry_id, project_ref, resource_ref, worked_on, minutes, role, is_billable, is_approved, notes, modified_at
+           time_entry_id, project_ref, resource_ref, worked_on, minutes, role, is_billable, is_approved, notes, modified_at,
+           contract_line, region
     from entry_staging
     order by time_entry_id, modified_at desc
 ),
 held as (  -- what their gate held: project or person may be known by now
     select entry.time_entry_id, entry.project_ref, entry.resource_ref, entry.worked_on, entry.minutes, entry.role,
-           entry.is_billable, entry.is_approved, entry.notes, entry.modified_at
+           entry.is_billable, entry.is_approved, entry.notes, entry.modified_at, entry.contract_line, entry.region
     from core.time_entry_head head
     join core.time_entry entry on (entry.time_entry_id, entry.version) = (head.time_entry_id, head.latest_version)
     where head.state = 'held' and not entry.is_gone
@@ -40,10 +41,10 @@ changed as (
     where head.time_entry_id is null
        or (resolved.modified_at >= known.modified_at
            and ((resolved.project_ref, resolved.resource_ref, resolved.worked_on, resolved.minutes, resolved.role,
-                 resolved.is_billable, resolved.is_approved, resolved.notes)
+                 resolved.is_billable, resolved.is_approved, resolved.notes, resolved.contract_line, resolved.region)
                 is distinct from
                 (known.project_ref, known.resource_ref, known.worked_on, known.minutes, known.role,
-                 known.is_billable, known.is_approved, known.notes)
+                 known.is_billable, known.is_approved, known.notes, known.contract_line, known.region)
                 -- a passed entry is not judged again because its person changed roles
                 or head.state = 'held'
                    and (resolved.project_code, resolved.resource_id, resolved.billed_role)
@@ -55,9 +56,9 @@ load as (
 added as (
     insert into core.time_entry (
         time_entry_id, version, load_id, project_ref, resource_ref, worked_on, minutes, role, is_billable,
-        is_approved, notes, modified_at, project_code, resource_id, billed_role)
+        is_approved, notes, modified_at, project_code, resource_id, billed_role, contract_line, region)
     select time_entry_id, version, load_id, project_ref, resource_ref, worked_on, minutes, role, is_billable,
-           is_approved, notes, modified_at, project_code, resource_id, billed_role
+           is_approved, notes, modified_at, project_code, resource_id, billed_role, contract_line, region
     from changed cross join load
     returning time_entry_id, version
 ),
