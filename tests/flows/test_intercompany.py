@@ -305,7 +305,6 @@ def _beside(url: str, config: Any) -> dict[str, int]:
 
 
 def test_a_project_of_the_borrower_costs_the_transfer_price_of_its_lent_hours(house: House) -> None:
-    house.office.run("insert into core.rate values ('card', 'Consultant', '2020-01-01', null, 200)")
     house.hire("ina", "Meridian US")
     house.office.run("insert into core.cost_rate values ('ada', '2020-01-01', null, 10, 'EUR'), "
                      "('ina', '2020-01-01', null, 30, 'USD')")  # fmt: skip
