@@ -46,6 +46,8 @@ def transfer(store: Store, config: Config) -> dict[str, int]:
     try:
         with store.transaction("intercompany.transfer"):
             store.run("select pg_advisory_xact_lock(hashtext('intercompany'))")
+            # before there are statistics, a guess of one row would loop over all of it
+            store.run("set local enable_nestloop = off")
             _stage(store, config)
             counts = store.row(sql(_SQL, "transfer")) or {}
             _say(store, config)

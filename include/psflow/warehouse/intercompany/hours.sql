@@ -29,8 +29,8 @@ priced as (  -- what is corrected keeps the price it was transferred at; another
     select hour.*, stands.transfer_id, stands.minutes as stands_minutes,
            coalesce(stands.rule_id, price.rule_id) as rule_id, price.price_kind,
            coalesce(stands.factor_pct, price.factor_pct) as factor_pct, coalesce(stands.currency, price.currency) as currency,
-           coalesce(stands.basis, price.hourly_rate, case price.price_kind when 'cost_plus' then cost.hourly_cost
-                                                                           when 'pct_of_bill' then nullif(abs(bill.amount), 0) end) as basis,
+           coalesce(stands.basis, price.hourly_rate,
+                    case price.price_kind when 'cost_plus' then cost.hourly_cost else nullif(abs(bill.amount), 0) end) as basis,
            coalesce(stands.basis_minutes, case price.price_kind when 'pct_of_bill' then abs(bill.minutes) else 60 end)
                as basis_minutes,
            coalesce(stands.basis_currency, case price.price_kind when 'rate' then price.currency
