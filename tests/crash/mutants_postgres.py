@@ -187,6 +187,15 @@ POSTGRES = {
         "drop trigger guard_invoiced on billing.invoice_line",
         copies("billing.invoice_line", line_key="'X.1'", invoice_key="'X'"),
     ),
+    "left_out_for_no_cap": last(
+        "what is left out for a cap names one that is there",
+        "drop trigger guard_over_cap on billing.left_out",
+        says(
+            "insert into billing.left_out (entry_key, reason, source, legal_entity_id, project_code, worked_on, "
+            "currency, cap_id) select 'X', 'over_cap', source, 'MER-US', project_code, worked_on, currency, 'X' "
+            "from billing.charge limit 1"
+        ),
+    ),
     "lined_invoice_goes": last(
         "an invoice with lines stays",
         "drop trigger guard_lined on billing.invoice",

@@ -63,9 +63,9 @@ def stage_difference(
     if skips_settled:
         store.run(sql("warehouse.billing", "settled"), **scope)
     store.run("analyze billing_settled, billing_taxed")
-    for step in ("passed", "live"):
-        store.run(sql("warehouse.billing", step), **scope)
+    store.run(sql("warehouse.billing", "passed"), **scope)
     store.run("set local enable_nestloop = on")
+    store.run(sql("warehouse.billing", "live"), **scope)
     store.run("analyze billing_passed")
     if anew_from:
         anew = "delete from billing_live where worked_on between %(from)s and %(until)s"

@@ -76,6 +76,7 @@ owed as (
     select entry_key, component, whole_minutes, whole_amount, hourly_rate, day_rate, hours_per_day, false, stands_under,
            again_minutes, again_billed, again_amount, credit_id
     from rest where credit_id is not null and is_in_part
+    offset 0  -- or an amount would be worked out as often as it is named below
 )
 insert into billing_owed
 select entry_key, component, whole_minutes, whole_amount, hourly_rate, day_rate, hours_per_day, minutes, billed_minutes, amount,

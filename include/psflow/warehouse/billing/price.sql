@@ -84,6 +84,7 @@ priced as (
     left join stepped on stepped.entry_key = faced.entry_key
     left join policy on policy.contract_id = faced.contract_id and policy.category = faced.category
         and faced.worked_on >= policy.valid_from and (policy.valid_before is null or faced.worked_on < policy.valid_before)
+    offset 0  -- or a price would be worked out as often as it is named below
 )
 insert into billing_work (
     source, entry_key, time_entry_id, expense_entry_id, version, project_code, contract_id, customer_id, contract_line,
