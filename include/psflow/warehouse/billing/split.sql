@@ -58,7 +58,8 @@ weighed as (  -- by share where nothing of it is decided yet, else by what is le
 ),
 shared as (
     select *, billing.round_money(amount * weight / sum(weight) over (partition by charge_id), currency) as part,
-           row_number() over (partition by charge_id order by weight = 0, not takes_residue, payer_id collate "C") as place
+           row_number() over (partition by charge_id
+                              order by weight = 0, not takes_residue, payer_id collate "C" nulls first) as place
     from weighed
 ),
 paid as (
@@ -68,7 +69,8 @@ paid as (
     from shared
 ),
 kept as (  -- one without money has no hours either
-    select *, row_number() over (partition by charge_id order by amount = 0, not takes_residue, payer_id collate "C") as place
+    select *, row_number() over (partition by charge_id
+                                 order by amount = 0, not takes_residue, payer_id collate "C" nulls first) as place
     from paid
 ),
 timed as (
