@@ -78,6 +78,8 @@ def _left_out(row: Row) -> str:
             return f"{amount}is over cap {row['cap_id']} and waits until there is room"
         case "written_off":
             return f"{amount}was written off"
+        case "CREDIT_WAITS":
+            return f"{amount}waits for a payer whose invoice alone would be at or below zero"
         case "credited":
             return f"{amount}was credited and is open again"
         case reason:

@@ -194,16 +194,13 @@ class Book:
         return Charge(entry.key, entry.version, max(seqs, default=0) + 1, entry.facts(), rate, whole, minutes, amount)
 
     def _keep(self, back: list[Charge], made: list[Charge]) -> bool:
-        nets = dict.fromkeys((c.payer for c in back + made), Decimal())
-        for charge in made:
-            nets[charge.payer] += charge.amount
-        for charge in back:
-            nets[charge.payer] -= charge.amount
-        decided = {
-            c.payer for c in back
-            if c.key in self.credits and self.entries[c.key].approved and c.facts == self.entries[c.key].facts()
-        }  # fmt: skip
-        if not nets or any(net == 0 or (net < 0 and payer not in decided) for payer, net in nets.items()):
+        while waiting := self._waiting(back, made):
+            if self.limit is not None:  # what it is to give back is room that others take
+                return False
+            together = {c.key for c in back + made if c.payer in waiting and self._is_one(c.key, back, made)}
+            back = [c for c in back if c.payer not in waiting and c.key not in together]
+            made = [c for c in made if c.payer not in waiting and c.key not in together]
+        if not back + made:
             return False
         self.last = back, made
         self.decided = {charge.key for charge in back} & set(self.credits)
@@ -220,3 +217,23 @@ class Book:
                 (charge.key, charge.version, charge.seq, "charge", charge.payer, charge.minutes, charge.amount)
             )
         return True
+
+    def _waiting(self, back: list[Charge], made: list[Charge]) -> set[str]:
+        """Return the payers whose invoice would be at or below zero, and not by a credit that was decided."""
+        nets = dict.fromkeys((c.payer for c in back + made), Decimal())
+        for charge in made:
+            nets[charge.payer] += charge.amount
+        for charge in back:
+            nets[charge.payer] -= charge.amount
+        decided = {c.payer for c in back if self._is_decided(c)}
+        return {payer for payer, net in nets.items() if net == 0 or (net < 0 and payer not in decided)}
+
+    def _is_one(self, key: str, back: list[Charge], made: list[Charge]) -> bool:
+        """Whether all that is billed of an entry waits with one payer: decided on, moved, or only taken back."""
+        lines = [c for c in back + made if c.key == key]
+        moved = len({c.facts[0] for c in lines}) > 1 or len({id(c.split) for c in lines}) > 1
+        return moved or any(map(self._is_decided, lines)) or not any(c.key == key for c in made)
+
+    def _is_decided(self, charge: Charge) -> bool:
+        entry = self.entries[charge.key]
+        return charge.key in self.credits and entry.approved and charge.facts == entry.facts()

@@ -316,18 +316,80 @@ def test_a_split_counts_from_its_day_of_the_work(working: Firm, load: Load) -> N
     assert lines == [("1.6000", "288.800")] and breaks(working) == 0
 
 
-def test_a_credit_that_sinks_one_payers_invoice_waits_with_the_other(working: Firm, load: Load) -> None:
+def test_a_credit_that_sinks_one_payers_invoice_waits_alone_and_is_carried_out_later(working: Firm, load: Load) -> None:
     load({OWN: "60", OTHER: "40"})
     working.log(1, 60)
     working.load_time()
     working.bill()
     load({OWN: "100"}, since="2026-10-20")
     working.log(1, 30, updated_at=LATER)  # half of it back: 54.15 and 36.10
-    working.log(2, 60, date_performed="2026-10-21")  # all of it Acme's: its invoice alone would be above zero
+    working.log(2, 60, date_performed="2026-10-21")  # all of it Acme's, so its invoice is above zero
     working.load_time()
-    assert working.freeze() is None
+    working.bill()
+    assert owes(working) == {OWN: Decimal("254.150"), OTHER: Decimal("72.200")}  # 54.15 and 200; as it was
     (waits,) = working.exceptions("billing")
     assert (waits["entity"], waits["record_id"], waits["value"]) == ("project", "P-1001", "-36.10")
+    assert "to P-1001 for Globex, whose invoice alone waits" in waits["message"]
+    assert breaks(working) == 0 and earned(working) == {"2026-10": Decimal("290.250")}
+    assert working.freeze() is None
+    working.log(3, 60, updated_at=LATER)
+    working.load_time()
+    working.bill()
+    assert owes(working) == {OWN: Decimal("362.450"), OTHER: Decimal("108.300")}  # 36.10 and 72.20
+    assert working.exceptions() == [] and breaks(working) == 0 and working.freeze() is None
+
+
+def test_an_hour_that_moved_or_was_decided_on_waits_with_all_its_payers(working: Firm, load: Load) -> None:
+    load({OWN: "60", OTHER: "40"})
+    load({OWN: "100"}, since="2026-10-20")
+    working.log(1, 60)
+    working.load_time()
+    working.bill()
+    before = ledger(working)
+    working.log(1, 60, date_performed="2026-10-21", updated_at=LATER)  # by now all of it is Acme's
+    working.load_time()
+    assert working.freeze() is None and ledger(working) == before
+    (waits,) = working.exceptions("billing")
+    assert waits["value"] == "-72.20"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whoever_waits_in_between_each_payer_owes_its_share_of_what_was_worked_in_the_end(
+    working: Firm, load: Load, seed: int
+) -> None:
+    chance = random.Random(f"waits {seed}")
+    load({OWN: "60", OTHER: "40"})
+    load({OWN: "30", OTHER: "50", THIRD: "20"}, since="2026-10-10")
+    days, worked = {n: chance.randrange(5, 16) for n in range(12)}, dict[int, int]()
+    alone = 0
+    for turn in range(5):
+        for number in chance.sample(sorted(days), 4):
+            worked[number] = chance.choice((0, 7, 25, 60, 300)) if turn % 2 else chance.randrange(1, 400)
+            days[number] = chance.choice((days[number],) * 4 + (5, 15))
+            at = f"2026-11-02T00:{turn:02}:00Z"
+            working.log(number, worked[number], date_performed=f"2026-10-{days[number]:02}", updated_at=at)
+        working.load_time()
+        if working.freeze():
+            working.bill()
+        alone += any("alone" in row["message"] for row in working.exceptions("billing"))
+        assert breaks(working) == 0
+        told = period_controls.check(working.store, working.config, ENTITY, Period(name="2026-10"))
+        assert [c.broken for c in told if c.control in ("K2", "K3", "K10")] == [(), (), ()]
+    working.log(99, 6000, date_performed="2026-10-05", updated_at="2026-11-02T01:00:00Z")
+    working.log(98, 6000, date_performed="2026-10-15", updated_at="2026-11-02T01:00:00Z")
+    working.load_time()
+    working.bill()
+    assert working.freeze() is None and alone
+    due = {number: minutes for number, minutes in worked.items() if minutes} | {99: 6000, 98: 6000}
+    for number, minutes in due.items():
+        whole = (minutes * RATE / 60).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+        early = {99: 5, 98: 15}.get(number, days.get(number, 0)) < 10
+        payers = {OWN: 60, OTHER: 40} if early else {OWN: 30, OTHER: 50, THIRD: 20}
+        parts = shares(whole, [Decimal(w) for w in payers.values()], "USD", 0)
+        rows = working.store.rows("select * from billing.live_charge where time_entry_id = %(n)s", n=str(number))
+        found = {row["payer_id"] or OWN: row["amount"] for row in rows}
+        assert found == {who: part for who, part in zip(payers, parts, strict=True) if part}, number
+        assert sum(row["minutes"] for row in rows) == minutes
 
 
 def test_payers_that_do_not_add_up_or_are_not_known_are_refused_with_their_place(working: Firm, load: Load) -> None:

@@ -8,6 +8,7 @@ hours and expenses are the items of `billing_items`.
 from __future__ import annotations
 
 import datetime as dt
+from itertools import groupby
 from typing import Any
 
 from psflow.config import Config
@@ -97,7 +98,7 @@ def unstage(store: Store) -> None:
     """Make room for another staging in the same transaction."""
     store.run(
         "drop table billing_passed, billing_rate, billing_settled, billing_taxed, billing_live, billing_part, "
-        "billing_work, billing_owed, billing_room, billing_left, billing_difference"
+        "billing_work, billing_owed, billing_room, billing_left, billing_difference, billing_waits"
     )
 
 
@@ -140,7 +141,7 @@ def report_left_out(
     )
     caps = store.rows(sql("warehouse.billing", "cap_use"))
     waiting = [_order(row) for row in store.rows(sql("warehouse.billing", "order_waits"), **scope)]
-    credits = _set_credits_aside(store)
+    credits = _set_credits_aside(store, scope)
     exceptions.open_all(store, config, [*map(_unrated, unrated), *map(_cap, caps), *waiting, *map(credit, credits)])
     store.run(sql("warehouse.billing", "resolve_credits"), credits=[r["project_code"] for r in credits], **scope)
     store.run(sql("warehouse.billing", "resolve_caps"), caps=[r["cap_id"] for r in caps])
@@ -182,16 +183,32 @@ def _order(row: Row) -> exceptions.Finding:
     )  # fmt: skip
 
 
-def _set_credits_aside(store: Store) -> list[Row]:
-    """Take what waits out of the difference and return its projects; each one may sink another that shares an entry."""
+def _set_credits_aside(store: Store, scope: dict[str, Any]) -> list[Row]:
+    """Take what waits out of the difference and return it by project; one may sink another that shares an entry."""
     waiting = list[Row]()
     while found := store.rows(sql("warehouse.billing", "credits")):
-        store.run(sql("warehouse.billing", "wait"), projects=[r["project_code"] for r in found])
+        alone, whole = [r for r in found if r["payer"]], [r["project_code"] for r in found if not r["payer"]]
+        projects, payers = [r["project_code"] for r in alone], [r["payer_id"] for r in alone]
+        store.run(sql("warehouse.billing", "wait"), projects=projects, payers=payers, whole=whole)
         waiting += found
-    return waiting
+    if any(row["payer"] for row in waiting):
+        store.run(sql("warehouse.billing", "wait_left"), **scope)
+        store.run(sql("warehouse.billing", "say"), **scope)
+    return [_of_project(list(rows)) for _, rows in groupby(sorted(waiting, key=_project), key=_project)]
+
+
+def _project(row: Row) -> str:
+    return str(row["project_code"])
+
+
+def _of_project(rows: list[Row]) -> Row:
+    """Return what waits of a project as one: an exception is a project's."""
+    payers = ", ".join(sorted({row["payer"] for row in rows if row["payer"]}))
+    return rows[0] | {"amount": sum(row["amount"] for row in rows), "payer": payers}
 
 
 def credit(row: Row) -> exceptions.Finding:
-    """Return the exception of a project whose credits exceed its hours."""
-    said = f"a credit of {-row['amount']} {row['currency']} to {row['project_code']} waits until its hours exceed it"
+    """Return the exception of a project whose credits exceed its hours; `payer` says whose invoice alone waits."""
+    whose = f" for {row['payer']}, whose invoice alone" if row.get("payer") else ""
+    said = f"a credit of {-row['amount']} {row['currency']} to {row['project_code']}{whose} waits until hours exceed it"
     return exceptions.Finding("billing", "project", row["project_code"], "amount", str(row["amount"]), said)

@@ -49,4 +49,7 @@ create temporary table billing_difference (
     whole_minutes numeric(18, 6), whole_amount numeric(18, 3), billable_cost numeric(18, 4), markup_pct numeric(7, 4),
     rate_id text, terms_version integer, adjustment_id bigint, order_id text, accounting_on date, day_rate numeric(18, 4),
     hours_per_day numeric(4, 2), overtime_id bigint, reason text, payer_id text, split_id bigint, tax_id bigint
+) on commit drop;
+create temporary table billing_waits (  -- what several customers pay and what was taken out of the difference again
+    like billing_difference
 ) on commit drop

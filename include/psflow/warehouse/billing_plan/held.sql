@@ -32,7 +32,7 @@ union all
 select case source when 'time' then 'time entry' when 'expense' then 'expense' else 'contract item' end,
        regexp_replace(left_out.entry_key, '^expense:', ''), project_code, worked_on,
        case reason when 'over_cap' then 'over the cap ' || cap_id when 'written_off' then 'written off'
-                   when 'credited' then 'credited' when 'RATE_MISSING' then 'no rate' when 'RATE_AMBIGUOUS' then 'two rates'
+                   when 'credited' then 'credited' when 'CREDIT_WAITS' then 'a credit waits' when 'RATE_MISSING' then 'no rate' when 'RATE_AMBIGUOUS' then 'two rates'
                    when 'FX_MISSING' then 'no exchange rate'
                    when 'PURCHASE_ORDER_EXCEEDED' then 'over purchase order ' || purchase_order.number
                    else lower(replace(reason, '_', ' ')) end,

@@ -19,12 +19,13 @@ with billed as (  -- what counts as billed of an entry, and its live charge (the
 told as (  -- why something is not billed yet
     select entity, record_id from ops.exceptions where state <> 'resolved' and rule in ('rate', 'tax', 'billing')
 ),
-waits as (  -- the part of an entry that is over a cap, without a purchase order, written off or open after a credit
+waits as (  -- the part of an entry that is over a cap, without a purchase order, written off, open or waiting after a credit
     select entry_key, sum(quantity) as quantity, max(new_version) as new_version
     from (
         select entry_key, coalesce(sum(minutes) / 60.0, sum(cost)) as quantity, max(new_version) as new_version
         from billing.left_out
         where reason in ('over_cap', 'written_off', 'credited') or starts_with(reason, 'PURCHASE_ORDER')
+              or reason = 'CREDIT_WAITS'
         group by entry_key
         union all  -- one payer's part whose document was cancelled, until the next run bills it again
         select void.entry_key, coalesce(sum(minutes) / 60.0, sum(cost * abs(void.amount / nullif(whole_amount, 0)))), null
