@@ -56,7 +56,7 @@ browser: venv
 	@test -z "$(UPDATE)" || { mkdir -p docs/screenshots; cp "$${PSFLOW_STATE_DIR:-.runtime}"/browser/*.png docs/screenshots; }
 
 test: venv
-	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 CRASH = KILLS="$(KILLS)" PAIRS="$(PAIRS)" SCHEDULES="$(SCHEDULES)" PGKILLS="$(PGKILLS)" MUTANTS="$(MUTANTS)" \
 	RUNS="$(RUNS)" PROFILES="$(PROFILES)" SEED="$(SEED)" CLOCK="$(CLOCK)" REPLAY="$(REPLAY)" .venv/bin/python -m tests.crash
