@@ -185,7 +185,7 @@ def test_a_won_deal_becomes_a_tied_out_invoice(
 
     with people_answer(("sign", "fiona", "Approve"), ("sign", "frank", "Approve")) as said:
         closed = run("close", **conf)
-    assert set(closed.values()) == {"success"} and len(closed) == 5
+    assert set(closed.values()) == {"success"} and len(closed) == 6
     assert said[0]["refused"] == 403 and said[1]["subject"] == "Close MER-US 2026-10, version 1"
     assert {row["result"] for row in firm.store.rows("select result from finance.close_control")} == {"tied"}
     assert firm.store.value("select state from core.period where period = '2026-10'") == "closed"

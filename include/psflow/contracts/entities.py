@@ -76,7 +76,7 @@ class LegalEntity(Record):
     currency: Currency
     crm_values: tuple[str, ...] = Field(description="what the CRM writes for this entity")
     hr_values: tuple[str, ...] = Field(
-        default=(), description="what HR writes as the employer of its people; none said: it lends and borrows nobody"
+        default=(), description="what HR writes as the employer of its people; where no company has any, nobody is lent"
     )
     erp_company: str = Field(description="company name in the ERP")
     billing_starts_on: dt.date | None = Field(
