@@ -196,6 +196,22 @@ POSTGRES = {
             "from billing.charge limit 1"
         ),
     ),
+    "left_out_moves_to_no_cap": last(
+        "what is left out stays under a cap that is there",
+        "drop trigger guard_over_cap_moves on billing.left_out",
+        says(
+            "insert into billing.left_out (entry_key, reason, source, legal_entity_id, project_code, worked_on, "
+            "currency) select 'X', 'written_off', source, 'MER-US', project_code, worked_on, currency "
+            "from billing.charge limit 1",
+            "update billing.left_out set reason = 'over_cap', cap_id = 'X' where entry_key = 'X'",
+        ),
+    ),
+    "what_is_named_goes": last(
+        "what a row names stays, whichever the two tables",
+        without("core.guard_named", "if is_named then", "if false then"),
+        says("delete from billing.invoice_line where line_key in (select line_key from billing.charge)"),
+        granted("delete", "billing.invoice_line") + ";",
+    ),
     "lined_invoice_goes": last(
         "an invoice with lines stays",
         "drop trigger guard_lined on billing.invoice",

@@ -32,7 +32,7 @@ def by_copy(url: str, strings: list[str]) -> int:
         store.run(sql(folder, "staging"))
         with store.copy(sql(folder, "copy")) as stream:
             for n, text in enumerate(strings):
-                stream.write_row((str(n), text, text, _WORKED_ON, 60, text, True, True, text, _AT, text))
+                stream.write_row((str(n), text, text, _WORKED_ON, 60, text, True, True, text, _AT, text, text, text))
         kept = {r["time_entry_id"]: r["notes"] for r in store.rows("select time_entry_id, notes from entry_staging")}
     return sum(kept.get(str(n)) != text for n, text in enumerate(strings)) + abs(len(kept) - len(strings))
 

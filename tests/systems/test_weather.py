@@ -32,7 +32,7 @@ from tests.systems.test_kantata import CARDS, client, create
 COMMON = {"throttle", "error_before"}
 LOST = {"error_after", "timeout_after_commit", "late_landing"}
 CAN = {
-    "salesforce": COMMON | LOST | {"expired_token"},  # no batches, so none is applied in part
+    "salesforce": COMMON | LOST | {"expired_token", "partial_success"},
     "kantata": COMMON | LOST | {"slow_index"},  # a bearer does not expire, and psflow sends no batches there
     "bamboohr": COMMON,  # only read
 }
