@@ -21,7 +21,7 @@ from tests.flows.billing_oracle import OWN, Book, Entry, Split, worth
 from tests.flows.conftest import ENTITY, PassGate
 
 PROJECTS, ROUNDS = 60, 8
-SEEDS = int(os.environ.get("HISTORIES") or 3)  # of 60 histories each; HISTORIES=40 is thousands
+SEEDS = int(os.environ.get("HISTORIES") or 2)  # of 60 histories each; HISTORIES=40 is thousands
 FIRST = dt.date(2026, 10, 1)
 LAST = dt.date(2026, 12, 31)
 ROLES = ("Consultant", "Partner")

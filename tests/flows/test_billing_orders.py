@@ -296,7 +296,7 @@ def test_another_systems_bill_of_what_waits_for_an_order_differs_by_it(working: 
     assert row == {"amount": Decimal(0), "reason": "PURCHASE_ORDER_MISSING"}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_happens_an_order_is_never_overdrawn_and_at_last_all_is_billed(
     working: Firm, load: Load, seed: int
 ) -> None:

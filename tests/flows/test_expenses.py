@@ -460,7 +460,7 @@ def worth(cents: int, day: int, currency: str) -> Decimal:
     return (Decimal(cents) / 100 * rate).quantize(Decimal("0.01"), "ROUND_HALF_UP")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=HISTORY)
 def test_whatever_happens_in_whatever_order_the_ledger_is_what_is_approved_now(
     working: Firm, tmp_path: Path, history: list[Any]

@@ -16,7 +16,7 @@ from psflow.store.connection import Store
 from tests.database import REGION, shipped
 from tests.flows.conftest import ENTITY, Firm
 
-ROUNDS = 100
+ROUNDS = 60
 MONTHS = [Period(name=f"{1990 + n // 12}-{n % 12 + 1:02}") for n in range(ROUNDS)]
 
 
