@@ -288,6 +288,15 @@ def test_two_employers_on_one_day_a_row_without_a_date_and_a_hidden_one_are_set_
     assert rows == [] and "may not see division" in bad[0].problem
 
 
+def test_job_information_is_kept_in_one_order_whatever_the_order_it_comes_in(
+    bamboohr_sandbox: Any, hr: BambooHR
+) -> None:
+    jobs = [job(7, f"20{year}-03-01") for year in range(10, 22)]
+    bamboohr_sandbox.load({"employees": [employee(7)], "job_info": jobs})
+    kept = {page.rows[0].payload for page in (next(hr.employments()) for _ in range(3))}
+    assert len(kept) == 1
+
+
 def test_nobody_with_job_information_is_an_empty_list_and_other_tables_are_not_there(
     bamboohr_sandbox: Any, hr: BambooHR
 ) -> None:

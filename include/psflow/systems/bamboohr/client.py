@@ -232,12 +232,16 @@ def _employed(record_id: str, raw: bytes) -> Pulled[tuple[Employment, ...]]:
 
 
 def _shortened(rows: msgspec.Raw) -> bytes:
-    """Return the rows of one person without what is not used; rows of another shape as they came."""
+    """
+    Return the rows of one person without what is not used, in an order that does not change; those of another shape as
+    they came.
+    """
     try:
         whole = msgspec.json.decode(rows, type=list[dict[str, msgspec.Raw]])
     except msgspec.DecodeError:
         return msgspec.json.encode({"rows": rows})
-    return msgspec.json.encode({"rows": [{k: row[k] for k in ("date", "division") if k in row} for row in whole]})
+    used = [{k: row[k] for k in ("date", "division") if k in row} for row in whole]
+    return msgspec.json.encode({"rows": sorted(used, key=msgspec.json.encode)})
 
 
 def _decoded(reply: Reply, shape: type[T], what: str) -> T:
