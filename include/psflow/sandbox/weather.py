@@ -28,6 +28,7 @@ AFTER = {"error_after": 500, "slow_index": 500, "timeout_after_commit": 503}
 EACH = 3  # how often at the least every fault strikes that a vendor can make
 PLANS = {"weather": 0, "storm": 6}  # name -> refusals in a row: more than a read is tried, so that its task fails, too
 _GAP = {"read": (1, 5), "write": (0, 1)}  # requests that go through between two faults
+_SIGNED_IN = (1, 2)  # … after a dead token: one that dies at once says that the login is refused
 
 
 class Armed(NamedTuple):
@@ -63,8 +64,12 @@ def plan(where: Mapping[str, tuple[str, ...]], seed: str, each: int = EACH, burs
     armed = []
     for match in sorted(dealt):
         dice.shuffle(dealt[match])
-        armed += [Armed(match, fault, dice.randint(*_GAP.get(match, (0, 1))), times) for fault, times in dealt[match]]
+        armed += [Armed(match, fault, dice.randint(*_gap(match, fault)), times) for fault, times in dealt[match]]
     return armed
+
+
+def _gap(match: str, fault: str) -> tuple[int, int]:
+    return _SIGNED_IN if fault == "expired_token" else _GAP.get(match, (0, 1))
 
 
 def count(armed: Iterable[Armed]) -> dict[str, int]:

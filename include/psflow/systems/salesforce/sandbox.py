@@ -56,7 +56,7 @@ _SIGN_IN = "/services/oauth2/token"
 class _Salesforce:
     sign_in: str | None = _SIGN_IN
     weather: ClassVar = {
-        "expired_token": ("GET " + ROOT, "PATCH " + ROOT),
+        "expired_token": ("PATCH " + ROOT, "GET " + ROOT),  # of reads one: one that is repeated may not meet a second
         "partial_success": (f"PATCH {ROOT}/composite/sobjects",),  # of one record, too: the call answers 200, it fails
     }
 
