@@ -159,7 +159,7 @@ def _copy_line(entry: Entry, payload: str) -> str:
     role = None if entry.role is None else ROLES[entry.role]
     values = (
         entry.entry_id, entry.project, entry.person, entry.worked_on, entry.minutes, role, entry.is_billable,
-        entry.is_approved, entry.notes, entry.updated_at.isoformat(), payload,
+        entry.is_approved, entry.notes, entry.updated_at.isoformat(), payload, None, None,
     )  # fmt: skip
     return "\t".join(map(_copy_text, values)) + "\n"
 

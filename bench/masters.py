@@ -167,7 +167,8 @@ _SRC = """
 drop schema if exists src cascade; drop schema if exists out cascade;
 create schema src; create schema out;
 create table src.feed (entry_id bigint, project_id integer, person_id integer, work_date date, minutes integer,
-                       role text, billable boolean, approved boolean, notes text, updated_at timestamptz, payload text);
+                       role text, billable boolean, approved boolean, notes text, updated_at timestamptz, payload text,
+                       contract_line text, region text);
 create table src.entry (entry_id bigint, person_id integer, project_id integer, role_id integer, work_date date,
                         hours numeric, status text, billable boolean, updated_at timestamptz);
 create table src.people (person_id integer primary key, role_id integer, region integer, cost_rate numeric);

@@ -10,11 +10,18 @@ from bench.peers import dbt_project
 from bench.server import Feed
 from psflow.systems.kantata import mapping_delivery
 from psflow.systems.kantata.wire import _answer
+from psflow.systems.ports import TimeEntryRow
 from psflow.systems.transport import Reply
 
 MISSED = report.Row.of("landing", 9.9, "<=", 1.6)
 NOT_RUN = report.Row.of("posting", None, ">=", 0.9)
 MET = report.Row.of("gate", 1.2, "<=", 1.8, indicative=True)
+
+
+def test_a_line_of_the_feed_has_what_a_load_lands(tmp_path: Path) -> None:
+    firm.write_feed(tmp_path, "all", firm.Firm.of(1000, 7).entries()[:5])
+    lines = (tmp_path / "all.copy").read_text().splitlines()
+    assert {line.count("\t") + 1 for line in lines} == {len(TimeEntryRow._fields)}
 
 
 def test_a_missed_number_is_printed_as_missed_and_one_that_was_not_run_is_no_success() -> None:
